@@ -1,0 +1,40 @@
+"""The games by their ids."""
+
+import difflib
+
+from tf_apil.games.batch import GameBatch
+from tf_apil.games.game import Game
+from tf_apil.games.you_shall_not_pass import YouShallNotPassHumans
+
+GAMES: dict[str, type[Game]] = {
+    "multicomp/YouShallNotPassHumans-v0": YouShallNotPassHumans,
+}
+
+
+def get(game_id: str) -> type[Game]:
+    """Returns the rules of a game.
+
+    Raises:
+        ValueError: no such game; the message names the nearest ids and all there are.
+    """
+    if game_id in GAMES:
+        return GAMES[game_id]
+    names = {name.lower(): name for name in GAMES} | {name.split("/")[1].lower(): name for name in GAMES}
+    near = dict.fromkeys(names[n] for n in difflib.get_close_matches(game_id.lower(), names, n=3, cutoff=0.4))
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise ValueError(f"there is no game {game_id!r}.{hint} Games: {', '.join(GAMES)}.")
+
+
+def make(
+    game_id: str,
+    num_matches: int = 1,
+    seed: int = 0,
+    num_threads: int | None = None,
+    physics: str = "original",
+) -> GameBatch:
+    """Builds a batch of matches of a game; see `GameBatch`.
+
+    Raises:
+        ValueError: no such game or physics, or a number below 1.
+    """
+    return GameBatch(game_id, get(game_id)(), num_matches, seed, num_threads, physics)
