@@ -54,7 +54,7 @@ class GameBatch:
         game_id: str,
         game: Game,
         num_matches: int,
-        seed: int = 0,
+        seed: int | np.random.SeedSequence = 0,
         num_threads: int | None = None,
         physics: str = "original",
     ):
@@ -82,7 +82,7 @@ class GameBatch:
         self.datas = [mujoco.MjData(self.model) for _ in range(num_matches)]
         self._state = Snapshot(self.datas)
         self._controls = [data.ctrl for data in self.datas]
-        self._random = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(num_matches)]
+        self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(num_matches)]
         self._elapsed = np.zeros(num_matches, np.int64)
         self._before = np.zeros((num_matches, 2))
         self._started = False
@@ -267,6 +267,10 @@ class GameBatch:
         if not np.isfinite(value).all():
             raise ValueError(f"{name}[{np.flatnonzero(~np.isfinite(value))[0]}] is not finite; nothing was changed.")
         return value
+
+
+def _sequence(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:
+    return seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

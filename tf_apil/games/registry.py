@@ -2,6 +2,8 @@
 
 import difflib
 
+import numpy as np
+
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
 from tf_apil.games.you_shall_not_pass import YouShallNotPassHumans
@@ -28,7 +30,7 @@ def get(game_id: str) -> type[Game]:
 def make(
     game_id: str,
     num_matches: int = 1,
-    seed: int = 0,
+    seed: int | np.random.SeedSequence = 0,
     num_threads: int | None = None,
     physics: str = "original",
 ) -> GameBatch:

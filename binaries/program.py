@@ -1,0 +1,62 @@
+"""What all programs share: flags for gin, quiet start, errors in one sentence."""
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
+
+import gin
+from absl import app, flags, logging
+
+flags.DEFINE_multi_string("gin_file", [], "A gin configuration file; may be given several times.")
+flags.DEFINE_multi_string("gin_bindings", [], "A gin binding, such as 'Task.physics=\"draft\"'; may be given several times.")
+flags.DEFINE_string("zoo_dir", None, "Folder with the original weight files; else TF_APIL_ZOO, the cache, a download.")
+
+#: What users can cause. Anything else is a defect of ours, and keeps its traceback.
+USER_ERRORS = (ValueError, LookupError, OSError, RuntimeError, FloatingPointError, NotImplementedError)
+
+
+def run(main: Callable[[], None], configurables: Sequence[str] = ()) -> None:
+    """Runs a program: checks the versions, parses flags and gin, calls `main`, and tells errors in one line.
+
+    `--verbosity=1` shows the traceback too.
+
+    Args:
+        main: the program. It imports what it needs itself, so that `--help` and misspelt flags answer at once.
+        configurables: modules whose configurables gin files may bind.
+    """
+
+    def guarded(argv: Sequence[str]) -> int:
+        try:
+            if len(argv) > 1:
+                raise ValueError(f"unexpected argument {argv[1]!r}: everything is given as --flag=value; see --help.")
+            _import_quietly()
+            for module in configurables:
+                importlib.import_module(module)
+            gin.parse_config_files_and_bindings(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, skip_unknown=False)
+            main()
+        except USER_ERRORS as error:
+            if logging.level_debug():
+                raise
+            message = " ".join(str(error).split()) or type(error).__name__
+            print(f"error: {message}", file=sys.stderr)
+            return 1
+        return 0
+
+    logging.set_verbosity(logging.INFO)
+    app.run(guarded)
+
+
+def _import_quietly() -> None:
+    """Imports what prints banners on import, without the banners, after checking that the versions fit together."""
+    from tf_apil import versions
+
+    versions.check()
+    warnings.filterwarnings("ignore", category=SyntaxWarning)
+    with contextlib.redirect_stderr(io.StringIO()):
+        import gym  # noqa: F401 (tf-agents would import it, and it would say that it is unmaintained)

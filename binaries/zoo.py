@@ -1,0 +1,109 @@
+"""Lists, fetches, checks and shows the published weight files.
+
+    python -m binaries.zoo list [--game=sumo] [--seat=1] [--family=multicomp]
+    python -m binaries.zoo fetch NAME...        # prints a path a name
+    python -m binaries.zoo verify               # of each file on this machine: ok or BAD
+    python -m binaries.zoo show NAME_OR_PATH    # architecture, variables, filters
+
+A NAME is one of those that `list` prints. `--zoo_dir` (or TF_APIL_ZOO) names a folder to look in before the cache.
+"""
+
+import sys
+
+import numpy as np
+from absl import app, flags
+
+import zoo_loader
+from zoo_loader import catalogue, download, files, formats, resolve
+
+_ZOO_DIR = flags.DEFINE_string("zoo_dir", None, "A folder laid out as multicomp/<Game>-v0/<stem>.pkl.")
+_GAME = flags.DEFINE_string("game", None, "list, verify: only games whose id contains this.")
+_SEAT = flags.DEFINE_integer("seat", None, "list, verify: only policies that can take this seat.", 0, 1)
+_FAMILY = flags.DEFINE_string("family", None, "list, verify: only this family of files.")
+
+
+def _entries() -> list[catalogue.Entry]:
+    return catalogue.find(_GAME.value, _SEAT.value, _FAMILY.value)
+
+
+def _list() -> int:
+    if not _entries():
+        return _fail("no file of the catalogue matches; leave out --game, --seat and --family to list all")
+    aliases = {name: alias for alias, name in catalogue.ALIASES.items()}
+    for entry in _entries():
+        seats = ",".join(map(str, entry.seats))
+        print(f"{entry.name:<56}  {aliases.get(entry.name, ''):<15}  seat {seats:<3}  "
+              f"{entry.architecture}, {entry.size} bytes")
+    return 0
+
+
+def _fetch(*names: str) -> int:
+    if not names:
+        return _fail("fetch wants at least one name; `python -m binaries.zoo list` prints them")
+    for name in names:
+        print(download.locate(name, _ZOO_DIR.value))
+    return 0
+
+
+def _verify() -> int:
+    """Checks every copy on this machine, not only the one that would be loaded."""
+    num_bad = 0
+    for entry in _entries():
+        paths = [path for path in download.candidates(entry, _ZOO_DIR.value) if path.exists()]
+        for path in paths:
+            try:
+                download.verify(path, entry)
+                print(f"ok       {entry.name}  {path}")
+            except zoo_loader.ZooFileError as error:
+                num_bad += 1
+                print(f"BAD      {entry.name}  {error}")
+        if not paths:
+            print(f"missing  {entry.name}")
+    return 1 if num_bad else 0
+
+
+def _show(*names: str) -> int:
+    if len(names) != 1:
+        return _fail(f"show wants one name or path, was given {len(names)}")
+    policy = resolve.read_policy(names[0], _ZOO_DIR.value)
+    entry, arrays, architecture = policy.entry, policy.arrays, policy.architecture
+    print(f"file          {policy.path}\nsha256        {files.sha256(policy.path)}")
+    if entry is not None:
+        print(f"name          {entry.name}\ngame          {entry.game}, seat {' or '.join(map(str, entry.seats))}")
+        print(f"from          {entry.url}\ncite          {entry.citation}")
+    print(f"architecture  {architecture}, {architecture.num_parameters} numbers")
+    for prefix, what in (("obsfilter", "observations"), ("retfilter", "returns")):
+        mean, std = formats.filter_statistics(arrays, prefix)
+        detail = f", mean {mean:.4g}, std {std:.4g}" if mean.ndim == 0 else ""
+        print(f"{prefix}     {arrays[f'{prefix}/count']:.4g} {what}{detail}")
+    print(f"action std    {np.exp(arrays['logstd']).mean():.3f} on average\n")
+    print(f"{'variable':<16} {'shape':<12} {'mean':>12} {'std':>12}")
+    for name, array in arrays.items():
+        mean, std = array.mean(dtype=float), array.std(dtype=float)
+        print(f"{name:<16} {str(list(array.shape)):<12} {mean:>12.4g} {std:>12.4g}")
+    return 0
+
+
+_COMMANDS = {"list": _list, "fetch": _fetch, "verify": _verify, "show": _show}
+
+
+def main(argv: list[str]) -> int:
+    """Runs one command; returns the exit status."""
+    _, command, *args = [*argv, ""] if len(argv) < 2 else argv
+    if command not in _COMMANDS:
+        return _fail(f"expected one of the commands {', '.join(_COMMANDS)}, was given {command!r}; see --help")
+    if command in ("list", "verify") and args:
+        return _fail(f"{command} takes no names, was given {' '.join(args)}; narrow it with --game, --seat, --family")
+    try:
+        return _COMMANDS[command](*args)
+    except (zoo_loader.ZooFileError, zoo_loader.UnknownNameError) as error:
+        return _fail(str(error))
+
+
+def _fail(message: str) -> int:
+    print(f"zoo: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,54 @@
+"""Fixtures: small policies made up here, and the published files where the environment names their folder."""
+
+import os
+import pathlib
+
+import numpy as np
+import pytest
+
+from zoo_loader import formats
+
+
+def random_arrays(observation_dim: int, action_dim: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """A made-up policy whose filters describe observations of mean 3 and deviation 2, returns of mean 5, deviation 4."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for name, shape in formats.mlp(observation_dim, action_dim).variables:
+        arrays[name] = (rng.standard_normal(shape) * 0.3).astype(np.float32)
+    for prefix, mean, std in (("obsfilter", 3.0, 2.0), ("retfilter", 5.0, 4.0)):
+        shape = arrays[f"{prefix}/sum"].shape
+        arrays[f"{prefix}/count"] = np.float32(1000.0).reshape(())
+        arrays[f"{prefix}/sum"] = np.full(shape, 1000.0 * mean, np.float32)
+        arrays[f"{prefix}/sumsq"] = np.full(shape, 1000.0 * (mean**2 + std**2), np.float32)
+    return arrays
+
+
+@pytest.fixture
+def make_arrays():
+    """The function `random_arrays`."""
+    return random_arrays
+
+
+@pytest.fixture
+def ant_arrays() -> dict[str, np.ndarray]:
+    """A made-up policy of a published shape."""
+    return random_arrays(122, 8)
+
+
+def _folder(variable: str) -> pathlib.Path:
+    value = os.environ.get(variable)
+    if not value or not pathlib.Path(value).is_dir():
+        pytest.skip(f"{variable} names no folder; it is needed to test against the published files")
+    return pathlib.Path(value)
+
+
+@pytest.fixture
+def zoo_dir() -> pathlib.Path:
+    """The folder of the published weight files."""
+    return _folder("TF_APIL_ZOO")
+
+
+@pytest.fixture
+def vectors_dir() -> pathlib.Path:
+    """The folder of the recorded reference outputs."""
+    return _folder("TF_APIL_VECTORS")

@@ -1,0 +1,234 @@
+"""PPO on rollouts of ours: tf-agents' `PPOClipAgent` in one in-graph loop over shuffled minibatches."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tf_agents.agents.ppo import ppo_clip_agent
+from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step, trajectory
+
+from tf_apil.agents.ppo import advantages, networks
+from tf_apil.models import normalizers
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.models.policy import LearningPolicy
+from tf_apil.rollouts import Rollout
+
+
+@gin.configurable
+class PPOLearner:
+    """Makes a better `ActorCritic` out of each rollout.
+
+    The defaults are the recipe of Gleave et al. 2020 (arXiv:1905.10615, Stable Baselines' PPO2). Departures from PPO2:
+    the observation statistics are brought up to date between rollouts, not at every step of one; KL and clip fraction
+    are measured over the whole batch after the last epoch, not averaged over the minibatches.
+    """
+
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        num_matches: int,
+        seed: int,
+        hidden: tuple[int, ...] = (64, 64),
+        learning_rate: float = 3e-4,
+        num_epochs: int = 4,
+        num_minibatches: int = 4,
+        discount: float = 0.99,
+        lambda_: float = 0.95,
+        clip: float = 0.2,
+        entropy_coefficient: float = 0.0,
+        value_coefficient: float = 0.5,
+        gradient_norm: float = 0.5,
+        initial_log_std: float = 0.0,
+    ):
+        """Builds the networks and the optimiser.
+
+        Args:
+            observation_dim, action_dim: D and A.
+            num_matches: M of the rollouts to come.
+            seed: of the weights and of the minibatches.
+            hidden: units of each tower's tanh layers.
+            learning_rate: of Adam (epsilon 1e-5), constant.
+            num_epochs: passes over each rollout.
+            num_minibatches: in each pass; T x M must be divisible by it.
+            discount, lambda_: of the advantages.
+            clip: epsilon of the clipped ratio, and of the clipped value error.
+            entropy_coefficient: weight of the entropy bonus.
+            value_coefficient: weight of 1/2 (V - R)^2.
+            gradient_norm: gradients are scaled down to this global norm.
+            initial_log_std: of the Gaussian.
+        """
+        #: What decides how this learner learns; JSON values.
+        self.settings = {
+            "hidden": list(hidden), "learning_rate": learning_rate, "num_epochs": num_epochs,
+            "num_minibatches": num_minibatches, "discount": discount, "lambda_": lambda_, "clip": clip,
+            "entropy_coefficient": entropy_coefficient, "value_coefficient": value_coefficient,
+            "gradient_norm": gradient_norm, "initial_log_std": initial_log_std,
+        }  # fmt: skip
+        self.model = ActorCritic(observation_dim, action_dim, hidden, seed=seed, name="actor_critic")
+        self.model.log_std.assign(tf.fill([action_dim], float(initial_log_std)))
+        self.observations = normalizers.RunningMoments((observation_dim,))
+        self.rewards = normalizers.RewardScaler(num_matches, discount)
+        self.optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
+        self._num_epochs, self._num_minibatches = num_epochs, num_minibatches
+        self._discount, self._lambda, self._clip, self._seed = discount, lambda_, clip, seed
+
+        observation_spec = tensor_spec.TensorSpec([observation_dim], tf.float32, "observation")
+        actor = networks.ActorNetwork(self.model, observation_spec)
+        value = networks.ValueNetwork(self.model, observation_spec)
+        self._agent = ppo_clip_agent.PPOClipAgent(
+            time_step.time_step_spec(observation_spec),
+            tensor_spec.BoundedTensorSpec([action_dim], tf.float32, -np.inf, np.inf, "action"),
+            self.optimizer,
+            actor,
+            value,
+            importance_ratio_clipping=clip,
+            discount_factor=discount,
+            lambda_value=lambda_,
+            entropy_regularization=entropy_coefficient,
+            value_pred_loss_coef=value_coefficient / 2,  # tf-agents has no 1/2 before the squared error
+            value_clipping=clip,
+            gradient_clipping=gradient_norm,
+            num_epochs=1,  # the loop over epochs and minibatches is ours
+            compute_value_and_advantage_in_train=False,
+            update_normalizers_in_train=False,
+            normalize_observations=False,  # our rollouts come normalised, with the statistics that they were acted on
+            normalize_rewards=False,
+            aggregate_losses_across_replicas=False,
+            train_step_counter=tf.Variable(0, dtype=tf.int64),
+        )
+        self.optimizer.build(actor.trainable_weights + value.trainable_weights)
+
+    def policy(self, name: str = "learner") -> LearningPolicy:
+        """The policy as it now is, for a seat at the table."""
+        return LearningPolicy(name, self.model.arrays())
+
+    def start_from(self, model: ActorCritic) -> None:
+        """Takes the weights and the observation statistics of another `ActorCritic`; these count as a batch of them.
+
+        Raises:
+            ValueError: its sizes are others.
+        """
+        if not isinstance(model, ActorCritic):
+            raise ValueError(f"a run can start from an ActorCritic of this project, not from a {type(model).__name__}.")
+        self.model.set_arrays(model.arrays())
+        self.observations.mean = model.normalizer.mean.numpy().astype(np.float64)
+        self.observations.variance = model.normalizer.variance.numpy().astype(np.float64)
+        self.observations.count = 1e6  # so that the first rollouts do not shift what the weights were fitted to
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that a checkpoint must hold, by name."""
+        arrays = {f"model/{k}": v for k, v in self.model.arrays().items()}
+        arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(self.optimizer.variables)}
+        arrays |= {f"observations/{k}": v for k, v in self.observations.state().items()}
+        arrays |= {f"rewards/{k}": v for k, v in self.rewards.moments.state().items()}
+        return arrays
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Takes what `arrays` gave.
+
+        Raises:
+            ValueError: they are of a network of other sizes.
+        """
+
+        def under(prefix):
+            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+        self.model.set_arrays(under("model/"))
+        saved = under("optimizer/")
+        for i, variable in enumerate(self.optimizer.variables):
+            variable.assign(saved[str(i)])
+        self.observations.restore(under("observations/"))
+        self.rewards.moments.restore(under("rewards/"))
+
+    def learn(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
+        """One PPO update.
+
+        Args:
+            rollout: by `policy()`, as it was before this call.
+            reward: `[T, M]`, unscaled.
+            iteration: decides, with the seed, how minibatches are drawn.
+
+        Returns:
+            Scalars, as docs/scalars.md defines them.
+
+        Raises:
+            ValueError: T x M cannot be cut into the asked minibatches.
+            FloatingPointError: a loss is not finite.
+        """
+        info, value = rollout.info, rollout.info["value"]
+        policy = self.policy()
+        last_value = policy.network.value(policy.network.normalize(rollout.last_observation))
+        scaled = self.rewards(reward, rollout.done)
+        advantage, target = advantages.generalized_advantages(
+            scaled, value, rollout.done, last_value, self._discount, self._lambda
+        )
+        batch = {
+            "observation": info["observation"], "action": rollout.action, "mean": info["mean"],
+            "log_prob": info["log_prob"], "value": value, "advantage": advantage, "return": target,
+        }  # fmt: skip
+        batch = {k: tf.constant(v.reshape(-1, *v.shape[2:]), tf.float32) for k, v in batch.items()}
+        old_log_std = tf.constant(policy.network.log_std)
+        losses = self._update(batch, old_log_std, self._permutations(value.size, iteration))
+        scalars = {name: float(loss) for name, loss in losses.items()}
+        if not np.isfinite(scalars["Losses/total"]):
+            raise FloatingPointError(
+                f"the PPO loss is {scalars['Losses/total']} in iteration {iteration}; the last checkpoint is untouched. "
+                "A smaller PPOLearner.learning_rate, or a look at the rewards, may help."
+            )
+        self.observations.update(rollout.raw_observation.reshape(-1, rollout.raw_observation.shape[-1]))
+        self.model.normalizer.assign(self.observations)
+        scalars["Train/explained_variance"] = advantages.explained_variance(value, target)
+        scalars["Train/action_std"] = float(np.exp(self.model.log_std.numpy()).mean())
+        scalars["Train/return_std"] = float(np.sqrt(self.rewards.moments.variance))
+        return scalars
+
+    def _permutations(self, size: int, iteration: int) -> tf.Tensor:
+        """`[num_epochs * num_minibatches, minibatch]` int32, each epoch a fresh shuffle."""
+        if size % self._num_minibatches:
+            raise ValueError(f"a rollout of {size} steps cannot be cut into {self._num_minibatches} minibatches of equal size.")
+        random = np.random.default_rng([self._seed, iteration])
+        shuffles = [random.permutation(size).reshape(self._num_minibatches, -1) for _ in range(self._num_epochs)]
+        return tf.constant(np.concatenate(shuffles), tf.int32)
+
+    @tf.function
+    def _update(self, batch, old_log_std, permutations):
+        sums = {k: 0.0 for k in ("Losses/policy_gradient", "Losses/value", "Losses/entropy", "Losses/total")}
+        for indices in permutations:
+            minibatch = {k: tf.gather(v, indices) for k, v in batch.items()}
+            loss = self._agent._train(self._experience(minibatch, old_log_std), weights=None)
+            sums = {
+                "Losses/policy_gradient": sums["Losses/policy_gradient"] + loss.extra.policy_gradient_loss,
+                "Losses/value": sums["Losses/value"] + loss.extra.value_estimation_loss,
+                "Losses/entropy": sums["Losses/entropy"] + loss.extra.entropy_regularization_loss,
+                "Losses/total": sums["Losses/total"] + loss.loss,
+            }
+        scalars = {k: v / float(len(permutations)) for k, v in sums.items()}
+        z = (batch["action"] - self.model.mean(batch["observation"])) * tf.exp(-self.model.log_std)
+        constant = 0.5 * float(np.log(2 * np.pi)) * float(batch["action"].shape[-1])
+        log_prob = -0.5 * tf.reduce_sum(z * z, -1) - tf.reduce_sum(self.model.log_std) - constant
+        log_ratio = log_prob - batch["log_prob"]
+        scalars["Train/approx_kl"] = tf.reduce_mean(tf.exp(log_ratio) - 1 - log_ratio)
+        scalars["Train/clip_fraction"] = tf.reduce_mean(tf.cast(tf.abs(tf.exp(log_ratio) - 1) > self._clip, tf.float32))
+        return scalars
+
+    def _experience(self, minibatch, old_log_std) -> trajectory.Trajectory:
+        """A minibatch as the `[B, 1]` trajectories of single steps that the agent trains on."""
+        steps = {k: tf.expand_dims(v, 1) for k, v in minibatch.items()}
+        shape = tf.shape(steps["value"])
+        middle = tf.fill(shape, time_step.StepType.MID)
+        scale = tf.ones_like(steps["mean"]) * tf.exp(old_log_std)
+        return trajectory.Trajectory(
+            step_type=middle,
+            observation=steps["observation"],
+            action=steps["action"],
+            policy_info={
+                "dist_params": {"loc": steps["mean"], "scale_diag": scale},
+                "value_prediction": steps["value"],
+                "return": steps["return"],
+                "advantage": steps["advantage"],
+            },
+            next_step_type=middle,
+            reward=tf.zeros(shape),
+            discount=tf.ones(shape),
+        )

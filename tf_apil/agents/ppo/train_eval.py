@@ -1,0 +1,235 @@
+"""Trains an adversary against a frozen victim by PPO: the main loop of this project."""
+
+import dataclasses
+import pathlib
+import time
+
+import gin
+import numpy as np
+import tensorflow as tf
+import tqdm.auto
+from absl import logging
+
+from tf_apil import games, rollouts, serving
+from tf_apil.agents.ppo.learner import PPOLearner
+from tf_apil.evaluation import matches
+from tf_apil.opponents import named
+from tf_apil.training import checkpoints, experiment, metrics
+
+
+@gin.configurable
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """Who learns what against whom. The defaults are the published recipe (Gleave et al. 2020, arXiv:1905.10615).
+
+    Attributes:
+        game: a game id.
+        victim: a policy's name (see `tf_apil.opponents.named`).
+        victim_seat: 0 or 1; the adversary takes the other.
+        victim_deterministic: whether the victim acts by its mean while the adversary trains.
+        physics: "original", "fast" or "draft".
+        dense_fraction: c in r = (1 - c) 0.01 sparse + c 0.1 dense; 0 is the published attack.
+        num_matches: matches in play at once. Departure: the original has 8 with 2048 steps each; 32 with 512 make the
+            same batch of 16384 and keep all cores busy.
+        steps_per_match: steps of each match between two updates.
+    """
+
+    game: str = "multicomp/YouShallNotPassHumans-v0"
+    victim: str = "ysnp/walker"
+    victim_seat: int = 1
+    victim_deterministic: bool = False
+    physics: str = "original"
+    dense_fraction: float = 0.0
+    num_matches: int = 32
+    steps_per_match: int = 512
+
+    @property
+    def seat(self) -> int:
+        """The adversary's."""
+        return 1 - self.victim_seat
+
+    @property
+    def batch_size(self) -> int:
+        """Environment steps between two updates."""
+        return self.num_matches * self.steps_per_match
+
+    def reward(self, rollout: rollouts.Rollout) -> np.ndarray:
+        """`[T, M]` what the adversary learns from."""
+        sparse, dense = 0.01 * rollout.sparse_reward, 0.1 * rollout.dense_reward
+        return (1 - self.dense_fraction) * sparse + self.dense_fraction * dense
+
+
+@gin.configurable
+def train_eval(
+    root_dir: str,
+    zoo_dir: str | None = None,
+    num_env_steps: int = 20_000_000,
+    seed: int = 0,
+    checkpoint_interval: int = 10,
+    eval_interval: int = 100,
+    eval_matches: int = 100,
+    num_threads: int | None = None,
+    initial_policy: str | None = None,
+) -> pathlib.Path:
+    """Trains until `num_env_steps`, continuing from the last checkpoint in `root_dir` where there is one.
+
+    Same seed, same `metrics.jsonl` but for timings, on one machine and thread layout. A run that was interrupted starts
+    fresh matches when it continues, and so differs from one that was not.
+
+    Args:
+        root_dir: the run's folder.
+        zoo_dir: see `named.policy`.
+        num_env_steps: environment steps in all, rounded up to whole batches.
+        seed: of everything.
+        checkpoint_interval: iterations (batches) between checkpoints: what a killed run loses at most.
+        eval_interval: iterations between evaluations and exports; the last iteration has both.
+        eval_matches: matches of an evaluation, adversary and victim deterministic.
+        num_threads: None for all cores.
+        initial_policy: a policy of ours to start from (a `.npz` of arrays), instead of random weights.
+
+    Returns:
+        The folder of the last exported policy.
+
+    Raises:
+        ExperimentMismatch: `root_dir` holds another experiment.
+        CheckpointError: a checkpoint cannot be read or written.
+        ValueError, LookupError, OSError: a name that is wrong, a file that cannot be had.
+    """
+    task, root = Task(), pathlib.Path(root_dir)
+    run = Run(task, root, zoo_dir, seed, num_threads, initial_policy)
+    total = -(-num_env_steps // task.batch_size)
+    log = metrics.MetricsLog(root, run.iteration)
+    log.write_text("operative_config", gin.operative_config_str())
+    if run.iteration:
+        logging.info("continuing %s at iteration %d of %d", root, run.iteration, total)
+
+    with tqdm.auto.tqdm(total=total, initial=run.iteration, unit="batch", disable=None) as bar:
+        while run.iteration < total:
+            scalars = run.train_one_iteration()
+            last = run.iteration == total
+            if last or run.iteration % eval_interval == 0:
+                scalars |= run.evaluate(eval_matches)
+            if last or run.iteration % checkpoint_interval == 0:
+                run.save()
+            if last or run.iteration % eval_interval == 0:
+                run.export()
+            log.write(run.iteration - 1, run.env_steps, scalars)
+            _report(bar, run, total, scalars)
+    log.close()
+    return run.export()
+
+
+class Run:
+    """One training run: the table with its two policies, the learner, and where they are in time."""
+
+    def __init__(self, task: Task, root: pathlib.Path, zoo_dir, seed: int, num_threads, initial_policy: str | None):
+        self.task, self.root, self.seed, self._num_threads = task, root, seed, num_threads
+        rules = games.get(task.game)
+        if task.victim_seat not in (0, 1):
+            raise ValueError(f"Task.victim_seat is {task.victim_seat}; it must be 0 or 1.")
+        self.victim = named.policy(task.victim, rules, zoo_dir)
+        self.learner = PPOLearner(rules.observation_dim, rules.action_dim, task.num_matches, seed)
+        if initial_policy:
+            self.learner.start_from(named.model(initial_policy, zoo_dir))
+        settings = {f"Task.{k}": v for k, v in dataclasses.asdict(task).items()}
+        settings |= {f"PPOLearner.{k}": v for k, v in self.learner.settings.items()}
+        experiment.claim(root, settings | {"seed": seed, "initial_policy": initial_policy})
+        (root / "operative_config.gin").write_text(gin.operative_config_str())
+
+        self.iteration = 0
+        self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
+        found = self._checkpoints.latest()
+        if found:
+            self.iteration = found[0]
+            self.learner.restore(found[1])
+        self._table = self._seat(np.random.SeedSequence([seed, self.iteration]))
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps learnt from so far."""
+        return self.iteration * self.task.batch_size
+
+    def train_one_iteration(self) -> dict[str, float]:
+        """Collects a batch, learns from it, and tells of both."""
+        start = time.perf_counter()
+        self._table.policies[self.task.seat] = self.learner.policy()
+        rollout = rollouts.collect(self._table, self.task.seat, self.task.steps_per_match)
+        collected = time.perf_counter()
+        scalars = self.learner.learn(rollout, self.task.reward(rollout), self.iteration)
+        learned = time.perf_counter()
+        self.iteration += 1
+        return _match_scalars(rollout, self.task.seat) | scalars | {
+            "Time/collect_seconds": collected - start,
+            "Time/learn_seconds": learned - collected,
+            "Time/steps_per_second": self.task.batch_size / (learned - start),
+        }  # fmt: skip
+
+    def evaluate(self, num_matches: int) -> dict[str, float]:
+        """Plays matches, both policies deterministic, on the physics that is trained on."""
+        outcome = matches.play(
+            self.task.game, self._seated(self.learner.policy()), (True, True), num_matches,
+            seed=self.seed, physics=self.task.physics, num_threads=self._num_threads,
+        )  # fmt: skip
+        return {
+            "Eval/WinRate": float((outcome.winner == self.task.seat).mean()),
+            "Eval/TieRate": float((outcome.winner == -1).mean()),
+            "Eval/AverageEpisodeLength": float(outcome.length.mean()),
+        }
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        self._checkpoints.save(self.iteration, self.learner.arrays())
+
+    def export(self) -> pathlib.Path:
+        """Writes the policy as a SavedModel and returns its folder."""
+        card = {
+            "game": self.task.game,
+            "seat": self.task.seat,
+            "trained_against": self.task.victim,
+            "trained_by": "tf_apil.agents.ppo",
+            "physics": self.task.physics,
+            "env_steps": self.env_steps,
+            "seed": self.seed,
+        }
+        return serving.export(self.learner.model, self.root / "policies" / f"{self.env_steps:012d}", card)
+
+    def _seat(self, seed: np.random.SeedSequence) -> rollouts.Table:
+        game_seed, policy_seed = seed.spawn(2)
+        game = games.make(self.task.game, self.task.num_matches, game_seed, self._num_threads, self.task.physics)
+        deterministic = self._in_order(False, self.task.victim_deterministic)
+        return rollouts.Table(game, self._seated(self.learner.policy()), deterministic, policy_seed)
+
+    def _seated(self, adversary) -> tuple:
+        return self._in_order(adversary, self.victim)
+
+    def _in_order(self, adversary, victim) -> tuple:
+        return (adversary, victim) if self.task.seat == 0 else (victim, adversary)
+
+
+def _match_scalars(rollout: rollouts.Rollout, seat: int) -> dict[str, float]:
+    """What the matches that ended in a rollout came to; NaN-free: a rollout without an end gives no rates."""
+    ended = rollout.done
+    scalars = {"Metrics/NumberOfEpisodes": float(ended.sum())}
+    if ended.any():
+        winner = rollout.winner[ended]
+        scalars |= {
+            "Metrics/WinRate": float((winner == seat).mean()),
+            "Metrics/TieRate": float((winner == -1).mean()),
+            "Metrics/LossRate": float((winner == 1 - seat).mean()),
+            "Metrics/AverageReturn": float(rollout.sparse_reward[ended].mean()),
+            "Metrics/AverageEpisodeLength": float(rollout.elapsed_steps[ended].mean()),
+        }
+    return scalars
+
+
+def _report(bar, run: Run, total: int, scalars: dict[str, float]) -> None:
+    """A bar on a terminal; elsewhere a plain line every tenth iteration and at every evaluation."""
+    rate = scalars.get("Metrics/WinRate", float("nan"))
+    bar.update(1)
+    bar.set_postfix_str(f"adversary wins {rate:.2f}")
+    if bar.disable and (run.iteration % 10 == 0 or "Eval/WinRate" in scalars or run.iteration == total):
+        evaluated = f", evaluated {scalars['Eval/WinRate']:.3f}" if "Eval/WinRate" in scalars else ""
+        logging.info(
+            "iteration %d of %d, %d steps, %.0f steps/s: adversary wins %.3f%s",
+            run.iteration, total, run.env_steps, scalars["Time/steps_per_second"], rate, evaluated,
+        )  # fmt: skip

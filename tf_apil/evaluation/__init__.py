@@ -1,0 +1,1 @@
+"""Matches, win rates with intervals, figures and films."""

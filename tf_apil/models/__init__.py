@@ -1,0 +1,1 @@
+"""Trainable networks, running normalisers, and what can sit in a seat."""

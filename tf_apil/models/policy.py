@@ -1,0 +1,135 @@
+"""What can sit in a seat: a policy maps a batch of observations to a batch of actions."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from tf_apil.models.actor_critic import NumpyActorCritic
+
+
+class PolicyStep(NamedTuple):
+    """A policy's answer.
+
+    Attributes:
+        action: `[B, A]` float32.
+        state: the policy's memory after this step (None for feed-forward ones).
+        info: what a learner wants to keep of the step, arrays `[B, ...]` by name.
+    """
+
+    action: np.ndarray
+    state: np.ndarray | None = None
+    info: dict[str, np.ndarray] = {}
+
+
+class Policy(Protocol):
+    """A policy of one seat. `name` is how users asked for it."""
+
+    name: str
+    observation_dim: int
+    action_dim: int
+
+    def initial_state(self, batch_size: int) -> np.ndarray | None:
+        """The memory at the start of a match, `[B, ...]`, or None."""
+
+    def act(self, observation: np.ndarray, state, random: np.random.Generator, deterministic: bool) -> PolicyStep:
+        """Acts on `observation` `[B, D]` float32; all chance comes from `random`."""
+
+
+def gaussian_log_prob(action: np.ndarray, mean: np.ndarray, log_std: np.ndarray) -> np.ndarray:
+    """`[B]` log density of `action` `[B, A]` under independent Gaussians."""
+    z = (action - mean) * np.exp(-log_std)
+    return -0.5 * np.einsum("ba,ba->b", z, z) - log_std.sum() - 0.5 * len(log_std) * np.log(2 * np.pi)
+
+
+def check_observation(policy: Policy, observation: np.ndarray) -> None:
+    """Refuses observations that `policy` cannot act on.
+
+    Raises:
+        ValueError: the width is not the policy's, or an entry is not finite.
+    """
+    if observation.ndim != 2 or observation.shape[1] != policy.observation_dim:
+        raise ValueError(
+            f"policy {policy.name!r} takes observations [B, {policy.observation_dim}]; it was given "
+            f"{list(observation.shape)}. It was made for another game or seat."
+        )
+    if not np.isfinite(observation).all():
+        row, entry = np.argwhere(~np.isfinite(observation))[0]
+        raise ValueError(f"the observation of match {row} is {observation[row, entry]} at entry {entry}; must be finite.")
+
+
+class ZeroPolicy:
+    """Never moves a motor."""
+
+    name = "zero"
+
+    def __init__(self, observation_dim: int, action_dim: int):
+        self.observation_dim, self.action_dim = observation_dim, action_dim
+
+    def initial_state(self, batch_size: int) -> None:
+        return None
+
+    def act(self, observation, state, random, deterministic) -> PolicyStep:
+        return PolicyStep(np.zeros((len(observation), self.action_dim), np.float32))
+
+
+class RandomPolicy:
+    """Draws every motor's control uniformly from its range, as gym's `action_space.sample()` does."""
+
+    name = "random"
+
+    def __init__(self, observation_dim: int, action_dim: int, limit: float = 0.4):
+        self.observation_dim, self.action_dim, self._limit = observation_dim, action_dim, limit
+
+    def initial_state(self, batch_size: int) -> None:
+        return None
+
+    def act(self, observation, state, random, deterministic) -> PolicyStep:
+        return PolicyStep(random.uniform(-self._limit, self._limit, (len(observation), self.action_dim)).astype(np.float32))
+
+
+class GaussianPolicy:
+    """A feed-forward Gaussian policy over numpy: action = mean + exp(log_std) N(0, 1), or the mean."""
+
+    def __init__(self, name: str, network, observation_dim: int, action_dim: int):
+        """`network(observation [B, D])` must return `(mean [B, A], log_std [A])`."""
+        self.name, self._network = name, network
+        self.observation_dim, self.action_dim = observation_dim, action_dim
+
+    def initial_state(self, batch_size: int) -> None:
+        return None
+
+    def act(self, observation, state, random, deterministic) -> PolicyStep:
+        check_observation(self, observation)
+        mean, log_std = self._network(observation)
+        if deterministic:
+            return PolicyStep(mean)
+        return PolicyStep(mean + np.exp(log_std) * random.standard_normal(mean.shape, np.float32))
+
+
+class LearningPolicy:
+    """The policy being trained: also tells what its learner needs to know of every step.
+
+    `info`: observation (normalised) `[B, D]`, mean `[B, A]`, log_prob `[B]`, value `[B]`.
+    """
+
+    def __init__(self, name: str, arrays: dict[str, np.ndarray]):
+        """`arrays`: of an `ActorCritic`."""
+        self.name, self.network = name, NumpyActorCritic(arrays)
+        self.observation_dim, self.action_dim = len(arrays["normalizer/mean"]), len(arrays["log_std"])
+
+    def initial_state(self, batch_size: int) -> None:
+        return None
+
+    def act(self, observation, state, random, deterministic) -> PolicyStep:
+        z = self.network.normalize(observation)
+        mean, log_std = self.network.mean(z), self.network.log_std
+        action = mean
+        if not deterministic:
+            action = mean + np.exp(log_std) * random.standard_normal(mean.shape, np.float32)
+        info = {
+            "observation": z,
+            "mean": mean,
+            "log_prob": gaussian_log_prob(action, mean, log_std),
+            "value": self.network.value(z),
+        }
+        return PolicyStep(action, None, info)

@@ -1,0 +1,1 @@
+"""Who sits opposite: policies by name, and the ones that ship with us."""
