@@ -48,7 +48,7 @@ def run(main: Callable[[], None], configurables: Sequence[str] = ()) -> None:
             return 1
         return 0
 
-    logging.set_verbosity(logging.INFO)
+    app.call_after_init(lambda: logging.set_verbosity(max(logging.get_verbosity(), logging.INFO)))
     app.run(guarded)
 
 

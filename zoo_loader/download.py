@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-from collections.abc import Iterator
 
 from zoo_loader import catalogue, files
 from zoo_loader.errors import ZooFileError
@@ -49,12 +48,10 @@ def locate(name: str, zoo_dir: str | os.PathLike | None = None, download: bool =
     return _download(entry, advice)
 
 
-def candidates(entry: catalogue.Entry, zoo_dir: str | os.PathLike | None = None) -> Iterator[pathlib.Path]:
-    """Yields the places where `locate` looks, in its order; the cache comes last."""
-    for folder in (zoo_dir, os.environ.get(ZOO_VARIABLE)):
-        if folder:
-            yield pathlib.Path(folder) / entry.filename
-    yield cache_dir() / entry.filename
+def candidates(entry: catalogue.Entry, zoo_dir: str | os.PathLike | None = None) -> list[pathlib.Path]:
+    """Returns the places where `locate` looks, in its order, each once; the cache comes last."""
+    folders = [pathlib.Path(folder) for folder in (zoo_dir, os.environ.get(ZOO_VARIABLE)) if folder]
+    return list(dict.fromkeys(folder / entry.filename for folder in (*folders, cache_dir())))
 
 
 def cache_dir() -> pathlib.Path:

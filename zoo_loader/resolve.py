@@ -67,12 +67,13 @@ def find(
 
     Catalogue names come first, so that a folder that happens to be called `ysnp` cannot hide one.
     """
-    path = pathlib.Path(name_or_path).expanduser()
     if isinstance(name_or_path, str) and catalogue.is_known(name_or_path):
         return catalogue.get(name_or_path), download.locate(name_or_path, zoo_dir)
+    path = pathlib.Path(name_or_path)
     try:
+        path = path.expanduser()
         exists = path.exists()
-    except OSError:  # Names longer than the file system allows.
+    except (OSError, RuntimeError):  # A name longer than the file system allows; a home of nobody.
         exists = False
     if exists:
         return None, path

@@ -13,12 +13,12 @@ are cut by `pickletools.genops` of the standard library, which neither imports n
 
 import dataclasses
 import pickletools
-from typing import Any
 
 import numpy as np
 
 from zoo_loader import pickled_numpy
 from zoo_loader.errors import ZooFileError
+from zoo_loader.inert import InertGlobal, InertObject, clip
 from zoo_loader.pickled_numpy import Malformed
 
 # The largest published file has 1.5 MB, some 300 opcodes and a nesting of 11.
@@ -31,56 +31,6 @@ MAX_NESTING = 100
 _MAX_INT_BITS = 512
 # Larger integers could be chosen to share one hash, and a dictionary of them takes quadratic time.
 _MAX_KEY = 2**60
-
-# Modules known better under another name: what `os.system` pickles as depends on the platform.
-_FAMILIAR_MODULES = {"posix": "os", "nt": "os", "__builtin__": "builtins"}
-
-
-@dataclasses.dataclass(frozen=True)
-class InertGlobal:
-    """A name that the pickle would import. It is only a name here."""
-
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        text = _clip(f"{self.module}.{self.name}")
-        familiar = _FAMILIAR_MODULES.get(self.module)
-        return f"{text} (that is, {_clip(f'{familiar}.{self.name}')})" if familiar else text
-
-
-class InertObject:
-    """What a call would have returned: a note of the call, never made.
-
-    Attributes:
-        callable: What would have been called, an InertGlobal or the InertObject of an earlier call.
-        args: Its positional arguments (a tuple in well-formed pickles).
-        kwargs: Its keyword arguments, or None.
-        state: What `__setstate__` would have been given, or None.
-        items: What would have been appended, added or set: values, or (key, value) pairs.
-    """
-
-    __slots__ = ("callable", "args", "kwargs", "state", "items")
-
-    def __init__(self, callable_: Any, args: Any, kwargs: Any = None):
-        self.callable = callable_
-        self.args = args
-        self.kwargs = kwargs
-        self.state = None
-        self.items: list = []
-
-    @property
-    def callable_name(self) -> str:
-        """The dotted name of what would have been called; that of the first call where calls are chained."""
-        target = self.callable
-        for _ in range(MAX_NESTING):
-            if not isinstance(target, InertObject):
-                break
-            target = target.callable
-        return str(target) if isinstance(target, InertGlobal) else f"a {type(target).__name__}"
-
-    def __repr__(self) -> str:
-        return f"<InertObject: a call of {self.callable_name}, not made>"
 
 
 def loads(data: bytes, name: str) -> object:
@@ -133,7 +83,12 @@ def _run(data: bytes, name: str) -> tuple[object, list[str]]:
         value = machine.run(data)
         _check_value(value)
     except Malformed as error:
-        raise ZooFileError(name, f"cannot be read as a pickle of arrays: {error}") from None
+        calls = f" (before that it asks to call {', '.join(machine.calls[:5])}; nothing was executed)"
+        raise ZooFileError(
+            name,
+            f"cannot be read as a pickle of arrays: {error}{calls if machine.calls else ''}. The file is damaged, or "
+            "not what its name says; get it again from where it is published",
+        ) from None
     return value, machine.calls
 
 
@@ -167,8 +122,7 @@ class _Machine:
             try:
                 opcode, arg, position = next(opcodes)
             except Exception as error:  # Whatever the standard reader stumbles over, the file is not a pickle.
-                raise Malformed(f"{_clip(str(error)) or type(error).__name__}; the file is damaged or not a pickle"
-                                ) from None
+                raise Malformed(clip(str(error)) or type(error).__name__) from None
             if count == MAX_OPCODES or len(self._stack) + self._num_outer > MAX_STACK:
                 raise Malformed(f"it takes more than {MAX_OPCODES} opcodes or {MAX_STACK} values on the stack")
             if opcode.name == "STOP":
@@ -461,9 +415,3 @@ def _check_value(root: object) -> None:
                 path[-1][2] = max(path[-1][2], height)
             if height + len(path) > MAX_NESTING:
                 raise Malformed(f"it nests values deeper than {MAX_NESTING} levels")
-
-
-def _clip(text: str, width: int = 120) -> str:
-    """Shortens text from a file to something fit for one line of an error message."""
-    text = "".join(char if char.isprintable() else "?" for char in text[: width + 1])
-    return text if len(text) <= width else text[:width] + "..."

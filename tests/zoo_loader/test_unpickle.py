@@ -73,8 +73,7 @@ def test_numpy_2_names_are_known():
 
 
 def test_python_2_byte_strings_serve_as_array_data():
-    data = (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'f4'\nI0\nI1"
-            b"\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nU\x08" + np.float32([1, 2]).tobytes() + b"tb.")
+    data = _array(b"(I2\nt", data=b"U\x08" + np.float32([1, 2]).tobytes())
     np.testing.assert_array_equal(_loads(data), np.float32([1, 2]))
 
 
@@ -124,6 +123,7 @@ CALLS = {
     "in the state of an array": b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
                                 b"cos\nsystem\n(S'{touch}'\ntRb.",
     "as an argument of dtype": b"cnumpy\ndtype\n(cos\nsystem\n(S'{touch}'\ntRI0\nI1\ntR.",
+    "bytes of an array": b"c__builtin__\nbytes\n(cnumpy\nndarray\ntR.",
     "appended to an object": b"\x80\x02ccollections\ndeque\n)R(cos\nsystem\n(S'{touch}'\ntRe.",
 }  # fmt: skip
 
@@ -171,6 +171,10 @@ def _dtype(code: bytes, state: bytes = b"(I3\nS'<'\nNNNI-1\nI-1\nI0\nt") -> byte
     return b"cnumpy\ndtype\n(" + code + b"I0\nI1\ntR" + state + b"b"
 
 
+# Tuples around one another, each in the memo, and a list's worth of references to all of them.
+_SHARED_CHAIN = b")q\x00" + b"".join(b"\x85q" + bytes([i]) for i in range(1, 200))
+_SHORT_CUTS = [b"h" + bytes([i]) for i in range(200)]
+
 MALFORMED = {
     "empty": b"",
     "no pickle": b"hello, world",
@@ -211,7 +215,9 @@ MALFORMED = {
     "surrogates": b"X\x03\x00\x00\x00\xed\xa0\x80\xff.",
     "deep nesting": b")" + b"\x85" * 1000 + b".",
     "deeper nesting": b"]" + b"\x85" * 150_000 + b".",
-    "deep nesting behind the memo": b"]q\x00" + b"]" * 300 + b"a" * 300 + b"a.",
+    "deep lists": b"]" * 300 + b"a" * 299 + b".",
+    "deep nesting, short cuts first": _SHARED_CHAIN + b"0(" + b"".join(_SHORT_CUTS) + b"l.",
+    "deep nesting, short cuts last": _SHARED_CHAIN + b"0(" + b"".join(_SHORT_CUTS[::-1]) + b"l.",
     "many marks": b"(" * 150_000 + b".",
     "many opcodes": b"N0" * 150_000 + b"N.",
     "many memo entries": b"N" + b"\x94" * 150_000 + b".",
@@ -250,7 +256,6 @@ MALFORMED = {
                              + _array(b"(I2\nt")[:-1] + b"tR.",
     "codec by array": b"c_codecs\nencode\n(Vabc\n" + _array(b"(I2\nt")[:-1] + b"tR.",
     "another codec": b"c_codecs\nencode\n(Vabc\nVrot13\ntR.",
-    "bytes by array": b"c__builtin__\nbytes\n(" + _array(b"(I2\nt")[:-1] + b"tR.",
 }  # fmt: skip
 
 
@@ -258,7 +263,7 @@ MALFORMED = {
 def test_malformed_files_are_refused_soon_and_in_words(name):
     start = time.monotonic()
     with pytest.raises(ZooFileError, match="some.pkl") as error:
-        unpickle.loads_array(MALFORMED[name], "some.pkl")
+        _loads(MALFORMED[name])
     assert len(str(error.value)) < 600 and str(error.value).isprintable()
     assert time.monotonic() - start < 5.0
 
@@ -344,11 +349,11 @@ def test_any_bytes_are_read_or_refused(data):
     st.lists(
         st.sampled_from(
             [b"(", b")", b"]", b"}", b"t", b"l", b"d", b"a", b"e", b"s", b"u", b"0", b"1", b"2", b"R", b"b", b"o", b"N",
-             b"\x81", b"\x85", b"\x86", b"\x87", b"\x90", b"\x91", b"\x92", b"\x93", b"\x94", b"\x8f", b"h\x00", b"h\x01",
-             b"q\x00", b"q\x01", b"K\x02", b"S'f4'\n", b"S'<'\n", b"I00\n", b"U\x08abcdefgh", b"cm\nf\n", b"im\nf\n",
-             b"cnumpy\ndtype\n", b"cnumpy\nndarray\n", b"cnumpy.core.multiarray\n_reconstruct\n", _DTYPE_F4, _RECONSTRUCT,
-             b"cnumpy.core.multiarray\nscalar\n", b"c_codecs\nencode\n", b"cnumpy.core.numeric\n_frombuffer\n",
-             _array(b"(I2\nt")[:-1]]
+             b"\x81", b"\x85", b"\x86", b"\x87", b"\x90", b"\x91", b"\x92", b"\x93", b"\x94", b"\x8f",
+             b"h\x00", b"h\x01", b"q\x00", b"q\x01", b"K\x02", b"S'f4'\n", b"S'<'\n", b"I00\n", b"U\x08abcdefgh",
+             b"cm\nf\n", b"im\nf\n", b"cnumpy\ndtype\n", b"cnumpy\nndarray\n", b"c_codecs\nencode\n",
+             b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\nscalar\n",
+             b"cnumpy.core.numeric\n_frombuffer\n", _DTYPE_F4, _RECONSTRUCT, _array(b"(I2\nt")[:-1]]
         ),
         max_size=30,
     )

@@ -43,9 +43,10 @@ def new_scene(physics: physics_lib.Physics, step_seconds: float) -> mujoco.MjSpe
 def _add_floor(spec: mujoco.MjSpec) -> None:
     spec.add_texture(
         name="grid", type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
-        width=512, height=512, rgb1=[0.78, 0.80, 0.82], rgb2=[0.72, 0.74, 0.77],
+        width=512, height=512, rgb1=[0.80, 0.83, 0.85], rgb2=[0.72, 0.76, 0.79],
+        mark=mujoco.mjtMark.mjMARK_EDGE, markrgb=[0.88, 0.90, 0.92],
     )  # fmt: skip
-    material = spec.add_material(name="grid", texrepeat=[1, 1], texuniform=True)
+    material = spec.add_material(name="grid", texrepeat=[1, 1], texuniform=True, specular=0.1, shininess=0.1)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "grid"
     spec.worldbody.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[20, 20, 0.125], material="grid",
@@ -65,9 +66,18 @@ def _add_view(spec: mujoco.MjSpec) -> None:
     """Sky, light and cameras: they do not touch the physics."""
     spec.add_texture(
         name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        width=256, height=256, rgb1=[0.93, 0.95, 0.97], rgb2=[0.60, 0.70, 0.82],
+        width=256, height=256, rgb1=[0.66, 0.77, 0.88], rgb2=[0.96, 0.97, 0.98],
     )  # fmt: skip
-    spec.worldbody.add_light(pos=[0, -2, 8], dir=[0, 0.2, -1], diffuse=[0.8, 0.8, 0.8], castshadow=True)
-    spec.worldbody.add_camera(name="side", pos=[0, -8.5, 2.6], xyaxes=[1, 0, 0, 0, 0.2, 1], fovy=48)
-    spec.worldbody.add_camera(name="corner", pos=[-6.5, -6.5, 4.0], xyaxes=[0.707, -0.707, 0, 0.28, 0.28, 1], fovy=48)
-    spec.visual.global_.offwidth, spec.visual.global_.offheight = 1920, 1080
+    sun = spec.worldbody.add_light(pos=[-1, -3, 9], dir=[0.1, 0.35, -1], diffuse=[0.62, 0.62, 0.60])
+    sun.type, sun.castshadow, sun.specular = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, True, [0.25, 0.25, 0.25]
+    # "side" sees the whole field from the touchline, "corner" looks along it from behind the left goal line.
+    spec.worldbody.add_camera(name="side", pos=[0, -9.5, 3.4], xyaxes=[1, 0, 0, 0, 0.29, 1], fovy=40)
+    spec.worldbody.add_camera(name="corner", pos=[-6.6, -4.6, 3.0], xyaxes=[0.63, -0.78, 0, 0.27, 0.22, 1], fovy=45)
+    view = spec.visual
+    view.headlight.ambient, view.headlight.diffuse, view.headlight.specular = [0.32] * 3, [0.22] * 3, [0.05] * 3
+    view.global_.offwidth, view.global_.offheight = 1920, 1080
+    view.quality.shadowsize = 2048
+    extent = 18.0  # m, what MuJoCo derives from the scene; it measures the following in extents
+    view.map.shadowclip = 7.5 / extent  # sharp shadows on the field, none beyond
+    view.map.fogstart, view.map.fogend = 13.0 / extent, 24.0 / extent  # the floor's end fades into the horizon
+    view.rgba.fog = [0.82, 0.87, 0.93, 1.0]

@@ -88,11 +88,15 @@ class RandomPolicy:
 
 
 class GaussianPolicy:
-    """A feed-forward Gaussian policy over numpy: action = mean + exp(log_std) N(0, 1), or the mean."""
+    """A feed-forward Gaussian policy over numpy: action = mean + exp(log_std) N(0, 1), or the mean.
+
+    Attributes:
+        distribution: maps observations `[B, D]` to `(mean [B, A], log_std [A])`.
+    """
 
     def __init__(self, name: str, network, observation_dim: int, action_dim: int):
-        """`network(observation [B, D])` must return `(mean [B, A], log_std [A])`."""
-        self.name, self._network = name, network
+        """`network` becomes `distribution`."""
+        self.name, self.distribution = name, network
         self.observation_dim, self.action_dim = observation_dim, action_dim
 
     def initial_state(self, batch_size: int) -> None:
@@ -100,7 +104,7 @@ class GaussianPolicy:
 
     def act(self, observation, state, random, deterministic) -> PolicyStep:
         check_observation(self, observation)
-        mean, log_std = self._network(observation)
+        mean, log_std = self.distribution(observation)
         if deterministic:
             return PolicyStep(mean)
         return PolicyStep(mean + np.exp(log_std) * random.standard_normal(mean.shape, np.float32))

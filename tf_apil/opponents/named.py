@@ -76,6 +76,16 @@ def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
     return zoo_loader.load(name, zoo_dir=zoo_dir)
 
 
+def card(name: str, zoo_dir: str | None = None) -> dict:
+    """Where a weight file's policy comes from: source and, where they are known, game, seats, citation and sha256."""
+    if name in shipped():
+        return {"source": name, "game": "multicomp/" + name.split("/")[1]}
+    entry, path = resolve.find(name, zoo_dir)
+    if entry is None:
+        return {"source": str(path)}
+    return {"source": entry.name, "game": entry.game, "seats": list(entry.seats), "citation": entry.citation, "sha256": entry.sha256}
+
+
 def _arrays(name: str, zoo_dir: str | None) -> dict[str, np.ndarray]:
     if name in shipped():
         return zoo_loader.read_arrays(shipped()[name])

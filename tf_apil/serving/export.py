@@ -1,5 +1,6 @@
 """Writes a policy as a SavedModel that runs without this project."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import secrets
 import shutil
 
 import tensorflow as tf
+from absl import logging
 
 CARD = "policy.json"
 
@@ -28,18 +30,18 @@ def module(model: tf.keras.Model) -> tuple[tf.Module, dict]:
     served = tf.Module(name="policy")
     served.model = model
 
-    @tf.function(input_signature=[observation])
+    @tf.function(input_signature=[observation], autograph=False)
     def serving_default(observation):
         out = model(observation)
         return {"action": out.mean, "mean": out.mean, "log_std": tf.identity(out.log_std)}
 
-    @tf.function(input_signature=[observation, seed])
+    @tf.function(input_signature=[observation, seed], autograph=False)
     def sample(observation, seed):
         out = model(observation)
         noise = tf.random.stateless_normal(tf.shape(out.mean), seed)
         return {"action": out.mean + tf.exp(out.log_std) * noise}
 
-    @tf.function(input_signature=[observation])
+    @tf.function(input_signature=[observation], autograph=False)
     def value(observation):
         return {"value": model(observation).value}
 
@@ -69,7 +71,8 @@ def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathl
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         served, signatures = module(model)
-        tf.saved_model.save(served, str(part), signatures=signatures)
+        with _quiet():
+            tf.saved_model.save(served, str(part), signatures=signatures)
         card = {**card, "observation_dim": model.observation_dim, "action_dim": model.action_dim}
         (part / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
         if path.exists():
@@ -78,3 +81,14 @@ def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathl
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return path
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Saving logs half a dozen lines on inputs that it renames and assets that do not exist."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)

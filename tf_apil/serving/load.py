@@ -20,9 +20,9 @@ class ServedPolicy(GaussianPolicy):
     def __init__(self, name: str, loaded, card: dict):
         self.card, self._loaded = card, loaded  # the loaded object must outlive its signatures
         self._serve = loaded.signatures["serving_default"]
-        super().__init__(name, self._distribution, card["observation_dim"], card["action_dim"])
+        super().__init__(name, self._serve_distribution, card["observation_dim"], card["action_dim"])
 
-    def _distribution(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _serve_distribution(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         out = self._serve(observation=tf.constant(observation, tf.float32))
         return out["mean"].numpy(), out["log_std"].numpy()
 

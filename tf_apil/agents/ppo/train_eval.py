@@ -68,6 +68,7 @@ def train_eval(
     checkpoint_interval: int = 10,
     eval_interval: int = 100,
     eval_matches: int = 100,
+    eval_physics: str = "original",
     num_threads: int | None = None,
     initial_policy: str | None = None,
 ) -> pathlib.Path:
@@ -84,6 +85,7 @@ def train_eval(
         checkpoint_interval: iterations (batches) between checkpoints: what a killed run loses at most.
         eval_interval: iterations between evaluations and exports; the last iteration has both.
         eval_matches: matches of an evaluation, adversary and victim deterministic.
+        eval_physics: what they are played on, whatever was trained on.
         num_threads: None for all cores.
         initial_policy: a policy of ours to start from (a `.npz` of arrays), instead of random weights.
 
@@ -108,7 +110,7 @@ def train_eval(
             scalars = run.train_one_iteration()
             last = run.iteration == total
             if last or run.iteration % eval_interval == 0:
-                scalars |= run.evaluate(eval_matches)
+                scalars |= run.evaluate(eval_matches, eval_physics)
             if last or run.iteration % checkpoint_interval == 0:
                 run.save()
             if last or run.iteration % eval_interval == 0:
@@ -164,15 +166,16 @@ class Run:
             "Time/steps_per_second": self.task.batch_size / (learned - start),
         }  # fmt: skip
 
-    def evaluate(self, num_matches: int) -> dict[str, float]:
-        """Plays matches, both policies deterministic, on the physics that is trained on."""
+    def evaluate(self, num_matches: int, physics: str) -> dict[str, float]:
+        """Plays matches, both policies deterministic."""
         outcome = matches.play(
             self.task.game, self._seated(self.learner.policy()), (True, True), num_matches,
-            seed=self.seed, physics=self.task.physics, num_threads=self._num_threads,
+            seed=self.seed, physics=physics, num_threads=self._num_threads,
         )  # fmt: skip
         return {
             "Eval/WinRate": float((outcome.winner == self.task.seat).mean()),
             "Eval/TieRate": float((outcome.winner == -1).mean()),
+            "Eval/NumberOfEpisodes": float(num_matches),
             "Eval/AverageEpisodeLength": float(outcome.length.mean()),
         }
 

@@ -1,0 +1,25 @@
+"""Makes a student of a zoo policy by DAgger and writes its arrays: how the victims that ship with us begin.
+
+    python -m binaries.imitate --root_dir=runs/student --gin_file=gin/shipped_walker_imitate.gin
+"""
+
+import pathlib
+
+from absl import flags
+
+from binaries import program
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("root_dir", None, "Folder to write policy.npz into.", required=True)
+flags.DEFINE_integer("seed", None, "Seed of everything; else as gin says.", lower_bound=0)
+
+
+def main() -> None:
+    from tf_apil.agents.dagger import train
+
+    given = {"seed": FLAGS.seed} if FLAGS["seed"].present else {}
+    print(f"policy: {train.train(pathlib.Path(FLAGS.root_dir) / 'policy.npz', zoo_dir=FLAGS.zoo_dir, **given)}")
+
+
+if __name__ == "__main__":
+    program.run(main, ["tf_apil.agents.dagger.train"])

@@ -1,0 +1,266 @@
+"""The PPO learner: its losses by hand, that it learns, that it is reproducible and goes on from its arrays."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tf_apil.agents.ppo.learner import PPOLearner
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.rollouts import Rollout
+
+D, A = 2, 2
+T, M = 4, 8
+
+
+def _learner(**settings) -> PPOLearner:
+    settings = {"num_matches": M, "seed": 0, "hidden": (8,), "num_minibatches": 2, "num_epochs": 2} | settings
+    return PPOLearner(D, A, **settings)
+
+
+def _rollout(learner: PPOLearner, random: np.random.Generator, steps: int = T, matches: int = M, done=True) -> Rollout:
+    """Acts on made-up observations; every step is a match of its own unless `done` says otherwise."""
+    observation = random.uniform(-1, 1, (steps, matches, D)).astype(np.float32)
+    policy = learner.policy()
+    answers = [policy.act(o, None, random, False) for o in observation]
+    ends = np.full((steps, matches), done)
+    return Rollout(
+        raw_observation=observation,
+        action=np.stack([answer.action for answer in answers]),
+        info={name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info},
+        last_observation=observation[-1],
+        sparse_reward=np.zeros((steps, matches)),
+        dense_reward=np.zeros((steps, matches)),
+        done=ends,
+        winner=np.zeros((steps, matches), int),
+        elapsed_steps=np.ones((steps, matches), int),
+    )
+
+
+def _nearness(rollout: Rollout) -> np.ndarray:
+    """The bandit's reward: the best action is (0.5, minus the first entry of the observation)."""
+    best = np.stack([np.full((rollout.action.shape[:2]), 0.5), -rollout.raw_observation[..., 0]], axis=-1)
+    return -np.square(rollout.action - best).sum(axis=-1)
+
+
+def _iterate(learner: PPOLearner, iterations, seed: int = 1, **shape) -> dict[str, float]:
+    for iteration in iterations:
+        rollout = _rollout(learner, np.random.default_rng([seed, iteration]), **shape)
+        scalars = learner.learn(rollout, _nearness(rollout), iteration)
+    return scalars
+
+
+def _assert_same(a: PPOLearner, b: PPOLearner) -> None:
+    a, b = a.arrays(), b.arrays()
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], name)
+
+
+def test_losses_by_hand():
+    """One minibatch, one epoch: the losses are of the weights before the update, so that they can be worked out.
+
+    The rollout comes of a policy that is not the learner's any more (other means, other values), so that ratios differ
+    from 1 and both clips bite. With r the probability ratio, A the advantages normalised over the minibatch, V the value
+    now, V' that of the rollout, R the target, S the entropy:
+
+        policy  -mean min(r A, clip(r, 0.8, 1.2) A)
+        value   c_v / 2 mean max((V - R)^2, (V' + clip(V - V', -0.2, 0.2) - R)^2)
+        entropy -c_e S
+    """
+    learner = _learner(num_minibatches=1, num_epochs=1, entropy_coefficient=0.01, value_coefficient=0.6,
+                       initial_log_std=-0.5, discount=0.9, lambda_=1.0)  # fmt: skip
+    random = np.random.default_rng(0)
+    rollout = _rollout(learner, random)
+    now = rollout.info | {"mean": rollout.info["mean"].astype(float), "value": rollout.info["value"].astype(float)}
+    stale = {"mean": now["mean"] + random.normal(0, 0.3, now["mean"].shape), "value": now["value"] + random.normal(0, 0.4, (T, M))}
+    deviation = np.exp(-0.5)
+    log_prob = {who: stats.norm(mean, deviation).logpdf(rollout.action).sum(axis=-1) for who, mean in (("now", now["mean"]), ("then", stale["mean"]))}
+    rollout = rollout._replace(
+        info={**rollout.info, **{k: v.astype(np.float32) for k, v in stale.items()}, "log_prob": log_prob["then"].astype(np.float32)}
+    )
+    reward = random.normal(size=(T, M))
+    # Every step ends a match, so a return is its reward; the scaler divides by the deviation of all of them (with its
+    # start, of weight 1e-4, mean 0 and variance 1).
+    count = T * M + 1e-4
+    deviation_of_returns = np.sqrt((1e-4 + np.square(reward).sum()) / count - (reward.sum() / count) ** 2)
+    target = reward / deviation_of_returns
+    advantage = target - stale["value"]
+    advantage = (advantage - advantage.mean()) / advantage.std()
+    ratio = np.exp(log_prob["now"] - log_prob["then"])
+    clipped = np.clip(ratio, 0.8, 1.2)
+    assert (ratio != clipped).mean() > 0.2 and (ratio == clipped).mean() > 0.2
+    clipped_value = stale["value"] + np.clip(now["value"] - stale["value"], -0.2, 0.2)
+    expected = {
+        "Losses/policy_gradient": -np.minimum(ratio * advantage, clipped * advantage).mean(),
+        "Losses/value": 0.3 * np.maximum((now["value"] - target) ** 2, (clipped_value - target) ** 2).mean(),
+        "Losses/entropy": -0.01 * A * (-0.5 + 0.5 + 0.5 * np.log(2 * np.pi)),  # per motor log sigma + 1/2 ln(2 pi e)
+    }
+    expected["Losses/total"] = sum(expected.values())
+    scalars = learner.learn(rollout, reward, 0)
+    for name, value in expected.items():
+        assert scalars[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+    assert scalars["Train/return_std"] == pytest.approx(deviation_of_returns)
+    assert scalars["Train/explained_variance"] == pytest.approx(1 - np.var(target - stale["value"]) / np.var(target), abs=1e-4)
+
+
+def test_the_first_step_of_adam_by_hand():
+    """Gradients of norm far above 0.5 are scaled down, and Adam's first step is the learning rate into their sign."""
+    learner = _learner(num_minibatches=1, num_epochs=1, learning_rate=1e-3)
+    before = learner.model.arrays()
+    rollout = _rollout(learner, np.random.default_rng(0))
+    learner.learn(rollout, _nearness(rollout), 0)
+    for name, array in learner.model.arrays().items():
+        if name.startswith("normalizer/"):
+            continue
+        moved = np.abs(array - before[name])
+        assert moved.max() <= 1e-3 * (1 + 1e-3), name  # lr |g| / (|g| + 1e-5) < lr
+        assert moved.max() > 0.5e-3, name
+
+
+def test_kl_and_clip_fraction_are_of_the_whole_batch_after_the_update():
+    learner = _learner(learning_rate=3e-2)
+    rollout = _rollout(learner, np.random.default_rng(0))
+    scalars = learner.learn(rollout, _nearness(rollout), 0)
+    arrays = learner.model.arrays()
+    mean = learner.policy().network.mean(rollout.info["observation"].reshape(-1, D))
+    action = rollout.action.reshape(-1, A)
+    log_prob = stats.norm(mean, np.exp(arrays["log_std"])).logpdf(action).sum(axis=-1)
+    log_ratio = log_prob - rollout.info["log_prob"].ravel()
+    assert scalars["Train/approx_kl"] == pytest.approx((np.exp(log_ratio) - 1 - log_ratio).mean(), rel=1e-3, abs=1e-6)
+    assert scalars["Train/clip_fraction"] == pytest.approx((np.abs(np.exp(log_ratio) - 1) > 0.2).mean(), abs=1e-6)
+    assert scalars["Train/clip_fraction"] > 0
+    assert scalars["Train/action_std"] == pytest.approx(np.exp(arrays["log_std"]).mean(), rel=1e-5)
+
+
+def test_it_learns_a_bandit():
+    """The mean goes to the known best action, for every observation, and the deviation shrinks."""
+    learner = _learner(num_matches=64, hidden=(16,), learning_rate=1e-2, num_minibatches=4, num_epochs=4, initial_log_std=-0.5)
+    _iterate(learner, range(60), steps=4, matches=64)
+    observation = np.array([[-0.8, 0.3], [0.0, -0.5], [0.8, 0.0]], np.float32)
+    mean = learner.model(observation).mean.numpy()
+    np.testing.assert_allclose(mean, [[0.5, 0.8], [0.5, 0.0], [0.5, -0.8]], atol=0.15)
+    assert learner.model.log_std.numpy().max() < -0.8
+
+
+def test_the_critic_learns_what_comes_later():
+    """Matches of two steps, a reward of 1 at their end: with gamma 0.5 the first step is worth half of the second.
+
+    The observation tells which step it is.
+    """
+    learner = _learner(learning_rate=1e-2, num_minibatches=1, num_epochs=8, discount=0.5, lambda_=0.9)
+    for iteration in range(60):
+        rollout = _rollout(learner, np.random.default_rng(iteration))
+        phase = np.tile(np.array([0.0, 1.0, 0.0, 1.0])[:, None], (1, M)).astype(np.float32)
+        raw = np.stack([phase, 0 * phase], axis=-1)
+        policy = learner.policy()
+        answers = [policy.act(o, None, np.random.default_rng(0), False) for o in raw]
+        info = {name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info}
+        rollout = rollout._replace(raw_observation=raw, info=info, action=np.stack([a.action for a in answers]), done=phase > 0.5)
+        learner.learn(rollout, phase.astype(float), iteration)
+    first, second = learner.model(np.array([[0, 0], [1, 0]], np.float32)).value.numpy()
+    scale = np.sqrt(learner.rewards.moments.variance)
+    assert second * scale == pytest.approx(1.0, abs=0.1) and first * scale == pytest.approx(0.5, abs=0.1)
+
+
+def test_same_seed_same_weights():
+    first, second = _learner(), _learner()
+    for learner in (first, second):
+        _iterate(learner, range(2))
+    _assert_same(first, second)
+
+
+def test_other_seed_other_weights():
+    first, second = _learner(seed=0), _learner(seed=1)
+    assert np.abs(first.model.arrays()["policy_0/kernel"] - second.model.arrays()["policy_0/kernel"]).max() > 0.01
+
+
+def test_minibatches_are_drawn_by_seed_and_iteration():
+    learner = _learner(num_minibatches=2, num_epochs=3)
+    first, same, other = (learner._permutations(10, i).numpy() for i in (0, 0, 1))
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
+    assert first.shape == (6, 5)
+    for epoch in first.reshape(3, 10):  # every step once an epoch, and no two epochs alike
+        assert sorted(epoch) == list(range(10))
+    assert len({epoch.tobytes() for epoch in first.reshape(3, 10)}) == 3
+
+
+def test_it_goes_on_from_its_arrays_as_if_nothing_had_been():
+    whole, before, after = _learner(), _learner(), _learner()
+    _iterate(whole, range(3))
+    _iterate(before, range(2))
+    after.restore({name: array.copy() for name, array in before.arrays().items()})
+    _assert_same(before, after)
+    scalars = _iterate(after, [2])
+    _assert_same(whole, after)
+    assert np.isfinite(list(scalars.values())).all()
+
+
+def test_arrays_hold_the_optimiser_and_the_statistics():
+    learner = _learner()
+    _iterate(learner, range(1))
+    arrays = learner.arrays()
+    groups = {name.split("/")[0] for name in arrays}
+    assert groups == {"model", "optimizer", "observations", "rewards"}
+    weights = 2 * (2 + 2) + 1  # kernel and bias of two layers in each tower, and log_std
+    assert sum(name.startswith("optimizer/") for name in arrays) == 2 + 2 * weights  # step, rate, two moments each
+    assert arrays["observations/count"] == pytest.approx(T * M, abs=1e-3)
+    assert arrays["rewards/count"] == pytest.approx(T * M, abs=1e-3)
+
+
+def test_observation_statistics_follow_the_rollouts():
+    """They are of the raw observations, and reach the network only after the update."""
+    learner = _learner()
+    rollout = _rollout(learner, np.random.default_rng(0))
+    learner.learn(rollout, _nearness(rollout), 0)
+    raw = rollout.raw_observation.reshape(-1, D)
+    np.testing.assert_allclose(learner.model.normalizer.mean.numpy(), raw.mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(learner.model.normalizer.variance.numpy(), raw.var(axis=0), atol=1e-3)
+
+
+def test_arrays_of_another_network():
+    with pytest.raises(ValueError, match="missing|shape"):
+        _learner(hidden=(8,)).restore(_learner(hidden=(8, 8)).arrays())
+
+
+def test_starting_from_another_policy():
+    learner, other = _learner(), ActorCritic(D, A, (8,), seed=5)
+    arrays = other.arrays() | {"normalizer/mean": np.full(D, 2, np.float32), "normalizer/variance": np.full(D, 9, np.float32)}
+    other.set_arrays(arrays)
+    learner.start_from(other)
+    for name, array in learner.model.arrays().items():
+        np.testing.assert_array_equal(array, arrays[name])
+    _iterate(learner, range(1))
+    np.testing.assert_allclose(learner.model.normalizer.mean.numpy(), 2, atol=0.01)  # one rollout hardly moves them
+
+
+def test_starting_from_something_else():
+    with pytest.raises(ValueError, match="not from a Dense"):
+        import tensorflow as tf
+
+        _learner().start_from(tf.keras.layers.Dense(3))
+
+
+def test_rollouts_that_cannot_be_cut_into_minibatches():
+    learner = _learner(num_minibatches=5)
+    rollout = _rollout(learner, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="a rollout of 32 steps cannot be cut into 5 minibatches"):
+        learner.learn(rollout, _nearness(rollout), 0)
+
+
+def test_a_loss_that_is_not_finite():
+    learner = _learner()
+    rollout = _rollout(learner, np.random.default_rng(0))
+    spoilt = rollout.info["value"].copy()
+    spoilt[1, 1] = np.nan
+    with pytest.raises(FloatingPointError, match="PPO loss is nan in iteration 3.*learning_rate"):
+        learner.learn(rollout._replace(info={**rollout.info, "value": spoilt}), _nearness(rollout), 3)
+
+
+def test_rewards_that_are_not_finite():
+    learner = _learner()
+    rollout = _rollout(learner, np.random.default_rng(0))
+    reward = _nearness(rollout)
+    reward[0, 0] = np.inf
+    with pytest.raises(ValueError, match="not finite"):
+        learner.learn(rollout, reward, 0)

@@ -1,0 +1,160 @@
+"""The table plays what its policies say, and the collector keeps it: with a game and policies whose every number is known."""
+
+import numpy as np
+import pytest
+
+from tf_apil import games, rollouts
+from tf_apil.games.batch import GameStep
+from tf_apil.models.policy import PolicyStep, RandomPolicy
+
+LENGTHS = (3, 5)  # of the matches of each place
+OBSERVATION_DIM, ACTION_DIM = 4, 2
+
+
+class CountingGame:
+    """Two matches of fixed lengths. The observation tells (match, seat, number of the match there, step in it).
+
+    Rewards are `100 match + 10 step + seat` (goal) and the seat's first motor (move).
+    """
+
+    game_id = "test/Counting-v0"
+    observation_dim, action_dim, num_matches = OBSERVATION_DIM, ACTION_DIM, 2
+
+    def __init__(self):
+        self.step_in_match, self.number = np.zeros(2, int), np.zeros(2, int)
+        self.actions = []
+
+    def _observe(self):
+        rows = [[[m, seat, self.number[m], self.step_in_match[m]] for seat in (0, 1)] for m in (0, 1)]
+        return np.array(rows, np.float32)
+
+    def reset(self):
+        self.step_in_match[:], self.number[:] = 0, 0
+        return self._observe()
+
+    def step(self, actions):
+        assert actions.shape == (2, 2, ACTION_DIM) and actions.dtype == np.float32
+        self.actions.append(actions.copy())
+        self.step_in_match += 1
+        done = self.step_in_match == LENGTHS
+        final, elapsed = self._observe(), self.step_in_match.copy()
+        sparse = np.array([[100 * m + 10 * elapsed[m] + seat for seat in (0, 1)] for m in (0, 1)], float)
+        dense = actions[:, :, 0].astype(float)
+        self.number += done
+        self.step_in_match[done] = 0
+        winner = np.where(done, np.arange(2), -1)
+        return GameStep(self._observe(), sparse + dense, dense, sparse, done, winner, final, elapsed, {}, {})
+
+
+class EchoPolicy:
+    """Acts (own step in the match, number of calls so far), remembering the calls since its match began."""
+
+    observation_dim, action_dim = OBSERVATION_DIM, ACTION_DIM
+
+    def __init__(self, name, recurrent=False, info=False):
+        self.name, self._recurrent, self._info, self.calls = name, recurrent, info, []
+
+    def initial_state(self, batch_size):
+        return np.full((batch_size, 1), 0.0) if self._recurrent else None
+
+    def act(self, observation, state, random, deterministic):
+        self.calls.append((observation.copy(), None if state is None else state.copy(), deterministic))
+        memory = observation[:, 3] if state is None else state[:, 0]
+        action = np.stack([memory, np.full(len(memory), len(self.calls))], axis=1).astype(np.float32)
+        info = {"twice": 2 * action, "step": observation[:, 3]} if self._info else {}
+        return PolicyStep(action, None if state is None else state + 1, info)
+
+
+@pytest.fixture
+def table():
+    return rollouts.Table(CountingGame(), (EchoPolicy("a", info=True), EchoPolicy("b", recurrent=True)), (True, False), seed=0)
+
+
+def test_each_seat_sees_its_own_observation_and_acts_for_itself(table):
+    list(table.turns(1))
+    blocker, walker = table.policies
+    assert blocker.calls[0][0][:, 1].tolist() == [0, 0] and walker.calls[0][0][:, 1].tolist() == [1, 1]
+    assert blocker.calls[0][2] is True and walker.calls[0][2] is False
+    np.testing.assert_array_equal(table.game.actions[0][:, :, 1], [[1, 1], [1, 1]])
+
+
+def test_turns_go_on_where_the_last_ones_ended(table):
+    first, second = list(table.turns(2)), list(table.turns(2))
+    steps = [turn.observation[1, 0, 3] for turn in first + second]
+    assert steps == [0, 1, 2, 3]
+    np.testing.assert_array_equal(second[-1].step.observation, table.observation)
+
+
+def test_turns_without_a_number_never_end(table):
+    turns = table.turns()
+    assert len([next(turns) for _ in range(20)]) == 20
+
+
+def test_memory_starts_afresh_with_a_match(table):
+    """Of the match that ended alone: the other's goes on."""
+    list(table.turns(8))
+    memories = np.array([state[:, 0] for _, state, _ in table.policies[1].calls]).T
+    assert memories[0].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]  # matches of 3 steps
+    assert memories[1].tolist() == [0, 1, 2, 3, 4, 0, 1, 2]  # of 5
+
+
+def test_policies_can_be_exchanged_between_turns(table):
+    list(table.turns(1))
+    newcomer = EchoPolicy("c")
+    table.policies[0] = newcomer
+    list(table.turns(2))
+    assert len(newcomer.calls) == 2 and newcomer.calls[0][0][1, 3] == 1
+
+
+@pytest.mark.parametrize("seat", [0, 1])
+def test_collect_keeps_every_step_of_one_seat(table, seat):
+    rollout = rollouts.collect(table, seat, 6)
+    # Places play matches of 3 and of 5 steps: steps 0 1 2 | 0 1 2 and 0 1 2 3 4 | 0.
+    step = np.array([[0, 0], [1, 1], [2, 2], [0, 3], [1, 4], [2, 0]])
+    number = np.array([[0, 0], [0, 0], [0, 0], [1, 0], [1, 0], [1, 1]])
+    match = np.tile([0, 1], (6, 1))
+    np.testing.assert_array_equal(rollout.raw_observation, np.stack([match, np.full((6, 2), seat), number, step], axis=2))
+    np.testing.assert_array_equal(rollout.action, np.stack([step, np.tile(np.arange(1, 7)[:, None], 2)], axis=2))
+    np.testing.assert_array_equal(rollout.elapsed_steps, step + 1)
+    np.testing.assert_array_equal(rollout.sparse_reward, 100 * match + 10 * (step + 1) + seat)
+    np.testing.assert_array_equal(rollout.dense_reward, step)
+    done = np.array([[0, 0], [0, 0], [1, 0], [0, 0], [0, 1], [1, 0]], bool)
+    np.testing.assert_array_equal(rollout.done, done)
+    np.testing.assert_array_equal(rollout.winner, np.where(done, match, -1))
+    np.testing.assert_array_equal(rollout.last_observation, [[0, seat, 2, 0], [1, seat, 1, 1]])
+    assert rollout.action.dtype == rollout.raw_observation.dtype == np.float32
+    if seat == 0:
+        assert rollout.info.keys() == {"twice", "step"}
+        np.testing.assert_array_equal(rollout.info["twice"], 2 * rollout.action)
+        np.testing.assert_array_equal(rollout.info["step"], step)
+    else:
+        assert rollout.info == {}
+
+
+def test_the_last_observation_is_the_next_rollouts_first(table):
+    first, second = rollouts.collect(table, 0, 4), rollouts.collect(table, 0, 2)
+    np.testing.assert_array_equal(first.last_observation, second.raw_observation[0])
+
+
+def test_a_policy_of_another_game_cannot_sit_down():
+    stranger = RandomPolicy(OBSERVATION_DIM + 1, ACTION_DIM)
+    message = r"policy 'random' \(5 observations, 2 actions\) cannot sit in seat 1 of test/Counting-v0 \(4 observations"
+    with pytest.raises(ValueError, match=message):
+        rollouts.Table(CountingGame(), (EchoPolicy("a"), stranger), (True, True), seed=0)
+
+
+def _played(seed: int, deterministic=(False, False), swap=False) -> np.ndarray:
+    game = games.make("multicomp/YouShallNotPassHumans-v0", 2, seed=0, num_threads=2, physics="draft")
+    policies = [RandomPolicy(380, 17), RandomPolicy(380, 17)]
+    table = rollouts.Table(game, policies, deterministic, seed)
+    return np.stack([[answer.action for answer in turn.policy_steps] for turn in table.turns(3)])
+
+
+def test_same_seed_same_chance():
+    np.testing.assert_array_equal(_played(1), _played(1))
+
+
+def test_seats_and_seeds_have_chances_of_their_own():
+    first, second = _played(1), _played(2)
+    assert np.abs(first - second).max() > 0.1
+    assert np.abs(first[:, 0] - first[:, 1]).max() > 0.1

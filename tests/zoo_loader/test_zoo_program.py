@@ -1,0 +1,75 @@
+"""The program `binaries.zoo`, as a user runs it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import zoo_loader
+from zoo_loader import catalogue
+
+WALKER = "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1"
+
+
+def test_importing_is_cheap():
+    code = "import sys, zoo_loader, binaries.zoo; sys.exit('tensorflow' in sys.modules or 'pooch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def _run(*args: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "binaries.zoo", *args], capture_output=True, text=True, timeout=60)
+
+
+def test_program_list():
+    result = _run("list", "--game=YouShall", "--seat=1")
+    assert result.returncode == 0 and not result.stderr
+    assert len(result.stdout.splitlines()) == 1 and WALKER in result.stdout and "ysnp/walker" in result.stdout
+
+
+def test_program_show(tmp_path, make_arrays):
+    path = tmp_path / "x.npz"
+    zoo_loader.write_arrays(path, make_arrays(7, 2))
+    result = _run("show", str(path))
+    assert result.returncode == 0 and not result.stderr
+    for part in ("mlp 64-64, observation 7, action 2", "1000 observations", "mean 5, std 4", "polfinal/w", "sha256"):
+        assert part in result.stdout
+
+
+@pytest.mark.parametrize(
+    "args, message",
+    [
+        ((), "expected one of the commands"),
+        (("dance",), "'dance'"),
+        (("show",), "one name or path"),
+        (("show", "nothing.pkl"), "no such file"),
+        (("fetch",), "at least one name"),
+        (("fetch", "ysnp/wlker"), "ysnp/walker"),
+        (("list", "sumo"), "--game"),
+        (("list", "--game=chess"), "no file of the catalogue"),
+    ],
+)
+def test_program_errors_are_one_sentence(args, message):
+    result = _run(*args)
+    assert result.returncode == 1 and not result.stdout
+    assert message in result.stderr and "Traceback" not in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+def test_program_verify(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_APIL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TF_APIL_ZOO", raising=False)
+    result = _run("verify")
+    assert result.returncode == 0 and result.stdout.count("missing ") == 19
+    path = tmp_path / f"{WALKER}.pkl"
+    path.parent.mkdir(parents=True)
+    np.save(path.open("wb"), np.ones(3))
+    result = _run("verify", f"--zoo_dir={tmp_path}")
+    assert result.returncode == 1 and result.stdout.count("missing ") == 18
+    assert f"BAD      {WALKER}" in result.stdout and catalogue.get(WALKER).sha256 in result.stdout
+
+
+def test_program_finds_published_files(zoo_dir):
+    result = _run("verify", f"--zoo_dir={zoo_dir}", "--game=RunToGoalAnts")
+    assert result.returncode == 0 and result.stdout.count("ok ") == 2
+    result = _run("fetch", "rtg_ants/1", f"--zoo_dir={zoo_dir}")
+    assert result.stdout.strip().endswith("RunToGoalAnts-v0/agent1_parameters-v1.pkl")

@@ -1,0 +1,83 @@
+"""Fits an `ActorCritic`'s policy to an expert's action distribution on a growing set of observations."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tf_apil.models import normalizers
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.models.policy import LearningPolicy
+
+
+@gin.configurable
+class DaggerLearner:
+    """Minimises the KL divergence from the expert's diagonal Gaussian N(m*, s*) to ours N(m, s),
+
+    KL = sum_a log(s_a / s*_a) + (s*_a^2 + (m*_a - m_a)^2) / (2 s_a^2) - 1/2,
+
+    over all observations seen so far. The value tower is left as it starts.
+    """
+
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        seed: int,
+        hidden: tuple[int, ...] = (64, 64),
+        learning_rate: float = 1e-3,
+        num_epochs: int = 5,
+        minibatch_size: int = 1024,
+    ):
+        """Builds the network; `num_epochs` passes over all observations follow each `add`."""
+        self.model = ActorCritic(observation_dim, action_dim, hidden, seed=seed, name="actor_critic")
+        self._observations = normalizers.RunningMoments((observation_dim,))
+        self._optimizer = tf.keras.optimizers.Adam(learning_rate)
+        self._weights = [w for layer in (*self.model.policy_tower, self.model.policy_mean) for w in layer.trainable_weights]
+        self._weights.append(self.model.log_std)
+        self._optimizer.build(self._weights)
+        self._num_epochs, self._minibatch_size = num_epochs, minibatch_size
+        self._random = np.random.default_rng(seed)
+        self._data: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def policy(self) -> LearningPolicy:
+        """The policy as it now is."""
+        return LearningPolicy("student", self.model.arrays())
+
+    def add(self, observation: np.ndarray, mean: np.ndarray, log_std: np.ndarray) -> float:
+        """Adds what the expert would do and fits to everything so far.
+
+        Args:
+            observation: `[N, D]`, raw.
+            mean: `[N, A]` of the expert there.
+            log_std: `[A]` of the expert.
+
+        Returns:
+            The mean KL divergence over the last pass.
+        """
+        if not self._data:
+            self.model.log_std.assign(log_std)  # from log_std = 0 Adam takes minutes, and the noise fells the student
+        self._data.append((observation, mean))
+        self._observations.update(observation)
+        self.model.normalizer.assign(self._observations)
+        z = self.model.normalizer(np.concatenate([o for o, _ in self._data]))
+        target = tf.constant(np.concatenate([m for _, m in self._data]))
+        divergence = 0.0
+        for _ in range(self._num_epochs):
+            order = self._random.permutation(len(target))
+            usable = len(order) // self._minibatch_size * self._minibatch_size
+            batches = order[:usable].reshape(-1, min(self._minibatch_size, len(order))).astype(np.int32)
+            divergence = float(self._fit(z, target, tf.constant(log_std), tf.constant(batches)))
+        return divergence
+
+    @tf.function(reduce_retracing=True)
+    def _fit(self, z, target, expert_log_std, batches):
+        total = 0.0
+        for indices in batches:
+            with tf.GradientTape() as tape:
+                mean, log_std = self.model.mean(tf.gather(z, indices)), self.model.log_std
+                spread = tf.exp(2 * expert_log_std) + tf.square(tf.gather(target, indices) - mean)
+                terms = log_std - expert_log_std + 0.5 * spread * tf.exp(-2 * log_std) - 0.5
+                divergence = tf.reduce_mean(tf.reduce_sum(terms, -1))
+            self._optimizer.apply_gradients(zip(tape.gradient(divergence, self._weights), self._weights, strict=True))
+            total += divergence
+        return total / float(len(batches))

@@ -1,0 +1,74 @@
+"""The DAgger loop: the student plays, the expert says what it would have done, the student is fitted to all of it."""
+
+import pathlib
+
+import gin
+import numpy as np
+from absl import logging
+
+import zoo_loader
+from tf_apil import games, rollouts
+from tf_apil.agents.dagger.learner import DaggerLearner
+from tf_apil.opponents import named
+
+
+@gin.configurable
+def train(
+    path: str | pathlib.Path,
+    zoo_dir: str | None = None,
+    game: str = "multicomp/YouShallNotPassHumans-v0",
+    expert: str = "ysnp/walker",
+    seat: int = 1,
+    opponents: tuple[str, ...] = ("zero", "random", "ysnp/blocker"),
+    num_iterations: int = 12,
+    num_matches: int = 32,
+    steps_per_match: int = 170,
+    physics: str = "original",
+    seed: int = 0,
+) -> pathlib.Path:
+    """Makes a student of `expert` (DAgger; Ross, Gordon, Bagnell 2011, arXiv:1011.0686) and writes its arrays.
+
+    In the first iteration the expert plays, in all others the student, both stochastically, against each of the
+    opponents in turn. Departure: DAgger's mixing coefficient goes from 1 to 0 at once.
+
+    Args:
+        path: the `.npz` to write.
+        zoo_dir: see `named.policy`.
+        game, seat: where the expert plays.
+        expert: name of a feed-forward Gaussian policy.
+        opponents: names of who sits opposite.
+        num_iterations: fits.
+        num_matches, steps_per_match: played against each opponent in each iteration.
+        physics, seed: as everywhere.
+
+    Raises:
+        ValueError, LookupError, OSError: a wrong name, a file that cannot be had or written.
+    """
+    rules = games.get(game)
+    teacher = named.policy(expert, rules, zoo_dir)
+    if not hasattr(teacher, "distribution"):
+        raise ValueError(f"expert {expert!r} has no action distribution to learn from.")
+    others = [named.policy(name, rules, zoo_dir) for name in opponents]
+    learner = DaggerLearner(rules.observation_dim, rules.action_dim, seed)
+    for iteration in range(num_iterations):
+        player = learner.policy() if iteration else teacher
+        seen, won, ended = [], 0, 0
+        for place, other in enumerate(others):
+            game_seed, policy_seed = np.random.SeedSequence([seed, iteration, place]).spawn(2)
+            batch = games.make(game, num_matches, game_seed, physics=physics)
+            seated = (player, other) if seat == 0 else (other, player)
+            rollout = rollouts.collect(rollouts.Table(batch, seated, (False, False), policy_seed), seat, steps_per_match)
+            seen.append(rollout.raw_observation.reshape(-1, rules.observation_dim))
+            won, ended = won + int((rollout.winner == seat).sum()), ended + int(rollout.done.sum())
+            batch.close()
+        observation = np.concatenate(seen)
+        mean, log_std = teacher.distribution(observation)
+        divergence = learner.add(observation, mean, log_std)
+        logging.info(
+            "iteration %d of %d: %s won %d of %d ended matches; KL after the fit %.4f",
+            iteration + 1, num_iterations, player.name, won, ended, divergence,
+        )  # fmt: skip
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    zoo_loader.write_arrays(path, learner.model.arrays())
+    return path

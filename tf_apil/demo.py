@@ -1,0 +1,90 @@
+"""The demonstration: train an adversary for a few minutes, measure it, draw it, film it, export it."""
+
+import pathlib
+
+from absl import logging
+
+import zoo_loader
+from tf_apil import games
+from tf_apil.agents.ppo import train_eval
+from tf_apil.evaluation import figures, films, tables
+from tf_apil.games import rendering
+from tf_apil.opponents import named
+
+_GAME = "multicomp/YouShallNotPassHumans-v0"
+_ZOO_VICTIM = "ysnp/walker"
+_SHIPPED_VICTIM = "tf_apil/YouShallNotPassHumans-v0/walker-v1"
+
+
+def find_victim(zoo_dir: str | None) -> str:
+    """The zoo's walker where it is on this machine or can be downloaded, else the one that ships with us."""
+    try:
+        named.policy(_ZOO_VICTIM, games.get(_GAME), zoo_dir)
+        return _ZOO_VICTIM
+    except zoo_loader.ZooFileError as error:
+        logging.info("the zoo's walker cannot be had (%s)", error.reason.split(".")[0])
+        return _SHIPPED_VICTIM
+
+
+def run(root_dir: str, zoo_dir: str | None, victim: str, num_matches: int, num_env_steps: int | None) -> str:
+    """Runs the whole demonstration in `root_dir`; run again, it continues where it was.
+
+    Args:
+        root_dir: everything is written below it.
+        zoo_dir: see `named.policy`.
+        victim: the walker to train against; `Task.victim` must name the same.
+        num_matches: played by each blocker for the table.
+        num_env_steps: of the training; None: as gin says.
+
+    Returns:
+        What to tell the user at the end.
+
+    Raises:
+        Whatever training, evaluation and export raise. Where pictures cannot be rendered, the film is left out and the
+        text says so.
+    """
+    root = pathlib.Path(root_dir)
+    given = {} if num_env_steps is None else {"num_env_steps": num_env_steps}
+    policy = train_eval.train_eval(str(root), zoo_dir=zoo_dir, **given)
+    rows = tables.evaluate(
+        root, _GAME, ["random", str(policy)], [victim], num_matches=num_matches, deterministic="seat1", zoo_dir=zoo_dir
+    )
+    curve = figures.learning_curve({"adversary": root}, root / "learning_curve.png")
+    film = _film(root, policy, victim, zoo_dir)
+    return "\n".join([
+        "",
+        _victim_table(rows, str(policy)),
+        "",
+        f"learning curve   {curve}",
+        f"film             {film}",
+        f"policy           {policy}  (SavedModel)",
+        f"table            {root / 'results.json'}",
+        f"scalars          {root / 'metrics.jsonl'}, or: .venv/bin/tensorboard --logdir {root}",
+        "",
+        "A few minutes make a beginner. Next, the published 20 million steps (hours; may be interrupted and continued):",
+        "  .venv/bin/python -m binaries.train_adversary --root_dir=runs/adrl --gin_file=gin/adrl_you_shall_not_pass.gin"
+        + ("" if victim == _ZOO_VICTIM else f" \\\n    --gin_bindings='Task.victim=\"{victim}\"'"),
+        "and how good the zoo's own blocker is:" if victim == _ZOO_VICTIM else "and how good a motionless blocker is:",
+        "  .venv/bin/python -m binaries.evaluate --root_dir=runs/table --matches=1000 "
+        f"--seat0={'ysnp/blocker' if victim == _ZOO_VICTIM else 'zero'} --seat1={victim}",
+    ])  # fmt: skip
+
+
+def _film(root: pathlib.Path, policy: pathlib.Path, victim: str, zoo_dir: str | None) -> str:
+    """Films one match, and returns where it lies, or why there is none."""
+    rules = games.get(_GAME)
+    seated = named.policy(str(policy), rules, zoo_dir), named.policy(victim, rules, zoo_dir)
+    try:
+        return str(films.film(_GAME, seated, (False, True), root / "match.mp4", labels=("adversary", victim)))
+    except rendering.RenderingUnavailable as error:
+        return f"none: {error}"
+
+
+def _victim_table(rows: list[dict], policy: str) -> str:
+    """The victim's win rate against each blocker, as text."""
+    lines = [f"win rate of the victim, {rows[0]['seat1']} (acting by its mean), on \"original\" physics, {rows[0]['matches']} matches:"]
+    for row in rows:
+        low, high = row["wilson95"][1]
+        blocker = "trained adversary" if row["seat0"] == policy else f"{row['seat0']} blocker"
+        lines.append(f"  against the {blocker:18s} {row['wins'][1] / row['matches']:.3f}   95 % interval {low:.3f} to {high:.3f}")
+    return "\n".join(lines)

@@ -1,0 +1,196 @@
+"""Figures of training runs and of tables of matches, as PNG files. Drawn without a display."""
+
+import os
+import pathlib
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import axes, figure, ticker
+from matplotlib.backends import backend_agg
+
+from tf_apil.evaluation import matches
+from tf_apil.training import metrics
+
+# Okabe and Ito's colours, told apart by colour-blind eyes: https://jfly.uni-koeln.de/color/
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_SEAT_COLOURS, _TIE_COLOUR = ("#D55E00", "#0072B2"), "#BBBBBB"  # seat 0 reddish, seat 1 blue, as the bodies are
+_GREY = "#666666"
+_DPI = 160
+
+
+def learning_curve(
+    run_dirs: Mapping[str, str | os.PathLike],
+    path: str | os.PathLike,
+    *,
+    references: Mapping[str, float] | None = None,
+    smoothing: int = 25,
+) -> pathlib.Path:
+    """Draws the adversary's win rate over training.
+
+    A faint line shows the share of wins among the matches that ended in each batch, a full line the same over the last
+    `smoothing` batches, weighted by matches; dots are evaluations, with 95 % Wilson bars where the run tells how many
+    matches they had.
+
+    Args:
+        run_dirs: {label: folder of a run}.
+        path: of the PNG; its folder is made if missing.
+        references: {label: win rate in 0..1} to draw as dashed lines, such as the zoo's own player.
+        smoothing: batches that the full line looks back over.
+
+    Returns:
+        `path`.
+
+    Raises:
+        FileNotFoundError: a folder holds no run.
+        ValueError: no run, or `path` does not end in `.png`.
+    """
+    if not run_dirs:
+        raise ValueError("no run was given: a learning curve needs at least one {label: folder}.")
+    runs = {label: metrics.read(pathlib.Path(folder)) for label, folder in run_dirs.items()}
+    picture, ax = _new_figure(6.4, 4.0)
+    for i, (label, records) in enumerate(runs.items()):
+        _draw_run(ax, label, records, _COLOURS[i % len(_COLOURS)], smoothing)
+    for i, (label, value) in enumerate((references or {}).items()):
+        ax.axhline(value, color=_GREY, linewidth=1, linestyle=((0, (5, 2 + 2 * i))), label=f"{label} ({value:.0%})")
+    _rate_axis(ax.yaxis)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_xlim(left=0)
+    ax.set_xlabel("environment steps")
+    ax.set_ylabel("adversary wins (share of matches)")
+    ax.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return _save(picture, path)
+
+
+def win_rates(rows: Sequence[Mapping], path: str | os.PathLike) -> pathlib.Path:
+    """Draws a table of matches: for every pairing both seats' shares of wins, with 95 % Wilson intervals.
+
+    Args:
+        rows: of a `results.json`.
+        path: of the PNG; its folder is made if missing.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: no rows, a row without one of the keys, or `path` does not end in `.png`.
+    """
+    if not rows:
+        raise ValueError("there are no rows to draw: results.json is empty.")
+    for row in rows:
+        missing = {"game", "seat0", "seat1", "matches", "wins", "ties", "wilson95"} - row.keys()
+        if missing:
+            raise ValueError(f"a row has no {', '.join(sorted(missing))}; it is none of results.json: {dict(row)}.")
+    picture, ax = _new_figure(7.0, 1.3 + 0.75 * len(rows))
+    for seat, offset in ((0, -0.19), (1, 0.19)):
+        rate = np.array([row["wins"][seat] / row["matches"] for row in rows])
+        interval = np.array([row["wilson95"][seat] for row in rows])
+        error = np.abs(interval - rate[:, None]).T
+        y = np.arange(len(rows)) + offset
+        ax.barh(y, rate, 0.36, color=_SEAT_COLOURS[seat], label=f"seat {seat} wins", alpha=0.85)
+        ax.errorbar(rate, y, xerr=error, fmt="none", ecolor="#222222", elinewidth=1, capsize=2.5)
+        for value, (_, high), at in zip(rate, interval, y, strict=True):
+            ax.annotate(f"{value:.1%}", (high, at), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+    _draw_ties(ax, rows)
+    ax.set_yticks(range(len(rows)), [_pairing(row, rows) for row in rows], fontsize=8)
+    ax.invert_yaxis()
+    _rate_axis(ax.xaxis)
+    ax.set_xlim(0, 1.1)
+    ax.set_xticks(np.linspace(0, 1, 6))
+    ax.set_xlabel("share of matches won (bars: 95 % Wilson interval)")
+    ax.grid(axis="y", visible=False)
+    ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.1)
+    return _save(picture, path)
+
+
+def _draw_run(ax: axes.Axes, label: str, records: list[dict[str, float]], colour: str, smoothing: int) -> None:
+    """One run's lines and dots. A run without a finished match still gets its place in the legend."""
+    ended = [record for record in records if "Metrics/WinRate" in record]
+    steps = np.array([record["env_steps"] for record in ended], float)
+    rate = np.array([record["Metrics/WinRate"] for record in ended], float)
+    number = np.array([record.get("Metrics/NumberOfEpisodes", 1.0) for record in ended], float)
+    ax.plot(steps, rate, color=colour, linewidth=0.7, alpha=0.3, marker="." if len(ended) == 1 else None)
+    ax.plot(steps, smooth(rate, number, smoothing), color=colour, linewidth=1.8, label=label)
+
+    evaluated = [record for record in records if "Eval/WinRate" in record]
+    for record in evaluated:
+        _draw_evaluation(ax, record, colour)
+    if evaluated:
+        ax.plot([], [], "o", color=colour, markersize=4.5, markeredgecolor="white", label=f"{label}, evaluated")
+
+
+def _draw_evaluation(ax: axes.Axes, record: dict[str, float], colour: str) -> None:
+    step, rate = record["env_steps"], record["Eval/WinRate"]
+    ax.plot(step, rate, "o", color=colour, markersize=4.5, markeredgecolor="white", zorder=4)
+    trials = round(record.get("Eval/NumberOfEpisodes", 0))
+    if trials:
+        low, high = matches.wilson(round(rate * trials), trials)
+        ax.plot([step, step], [low, high], color=colour, linewidth=1.2, zorder=3)
+
+
+def _draw_ties(ax: axes.Axes, rows: Sequence[Mapping]) -> None:
+    """A thin grey line below a pairing's bars, where there were ties."""
+    tied = [(i, row["ties"] / row["matches"]) for i, row in enumerate(rows) if row["ties"]]
+    if tied:
+        y, share = np.array(tied).T
+        ax.barh(y + 0.42, share, 0.08, color=_TIE_COLOUR, label="ties")
+
+
+def smooth(rate: np.ndarray, number: np.ndarray, window: int) -> np.ndarray:
+    """The share of wins over the last `window` batches, each weighing as much as it has matches.
+
+    Args:
+        rate: `[N]` of each batch.
+        number: `[N]` matches of each batch.
+        window: at least 1; at the start there are fewer to look back over.
+    """
+    wins, played = (np.concatenate([[0.0], np.cumsum(x)]) for x in (rate * number, number))
+    end = np.arange(1, len(rate) + 1)
+    start = np.maximum(end - window, 0)
+    return (wins[end] - wins[start]) / (played[end] - played[start])
+
+
+def _pairing(row: Mapping, rows: Sequence[Mapping]) -> str:
+    """Who played whom; the game too, where the table has several."""
+    lines = [_short(row["seat0"]), f"vs {_short(row['seat1'])}", f"{row['matches']:,} matches"]
+    if len({other["game"] for other in rows}) > 1:
+        lines[2] += f", {row['game'].split('/')[-1]}"
+    return "\n".join(lines)
+
+
+def _short(name: str) -> str:
+    """A policy's name without the folders that make it too long."""
+    while len(name) > 40 and "/" in name:
+        name = name.partition("/")[2]
+    return textwrap.shorten(name, 60, placeholder="...")
+
+
+def _new_figure(width: float, height: float) -> tuple[figure.Figure, axes.Axes]:
+    """A figure of its own, in inches: neither pyplot's state nor the user's style has a part in it."""
+    picture = figure.Figure((width, height), dpi=_DPI, layout="constrained")
+    backend_agg.FigureCanvasAgg(picture)
+    ax = picture.add_subplot()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(color="#E5E5E5", linewidth=0.8)
+    ax.set_axisbelow(True)
+    return picture, ax
+
+
+def _rate_axis(axis) -> None:
+    axis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=0))
+
+
+def _save(picture: figure.Figure, path: str | os.PathLike) -> pathlib.Path:
+    """Writes the PNG beside `path` and moves it there."""
+    path = pathlib.Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"{path} ends in {path.suffix or 'no suffix'!r}; a figure's name ends in .png.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part.png")
+    try:
+        picture.savefig(part, format="png", metadata={"Software": None})
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

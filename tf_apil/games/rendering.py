@@ -1,0 +1,266 @@
+"""Pictures of a match as arrays, with or without a display.
+
+    with rendering.Renderer(game.model, 640, 480) as renderer:
+        image = renderer.frame(game.datas[0])       # [480, 640, 3] uint8
+
+MuJoCo draws through EGL (graphics card or Mesa), OSMesa (processor) or GLFW (a window system). It takes its choice from
+`MUJOCO_GL` at the moment it is imported, and without that variable takes GLFW, which needs a display. Here the choice
+is made when the first picture is asked for: `MUJOCO_GL` if set by then, else the first backend that works.
+"""
+
+import functools
+import importlib
+import os
+import platform
+import subprocess
+import sys
+
+import mujoco
+import numpy as np
+
+FOLLOW = "follow"  # the camera that no scene has: it keeps both players in the picture
+
+_INSTALL = (
+    "On Debian or Ubuntu install `libegl1 libgl1 libegl-mesa0` and set MUJOCO_GL=egl, or install `libosmesa6` and set "
+    "MUJOCO_GL=osmesa."
+)
+_OFF = ("disable", "disabled", "off", "false", "0")
+_ON = ("", "enable", "enabled", "on", "true", "1")
+_BACKENDS = ("egl", "osmesa", "glfw")
+_PROBE_SECONDS = 60.0
+
+# A program of its own, because a driver may crash, and because PyOpenGL keeps the first platform that it is given.
+_PROBE = """
+import mujoco
+context = mujoco.GLContext(64, 64)
+context.make_current()
+mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), mujoco.mjtFontScale.mjFONTSCALE_100).free()
+context.free()
+"""
+
+
+class RenderingUnavailable(RuntimeError):
+    """This machine cannot draw; the message says what to install."""
+
+
+def backend() -> str:
+    """Finds what to draw with: "egl", "osmesa" or "glfw"; `MUJOCO_GL` alone if it is set.
+
+    Raises:
+        RenderingUnavailable: none works, or `MUJOCO_GL` names one that does not.
+    """
+    asked = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if asked in _OFF:
+        raise RenderingUnavailable(f"MUJOCO_GL={asked} turns rendering off; unset it, or set it to egl or osmesa.")
+    if asked not in (*_ON, *_BACKENDS):
+        raise RenderingUnavailable(f"MUJOCO_GL={asked} is not known here; unset it, or set it to egl, osmesa or glfw.")
+    candidates = (asked,) if asked in _BACKENDS else _candidates()
+    complaints = []
+    for candidate in candidates:
+        complaint = _probe(candidate)
+        if complaint is None:
+            return candidate
+        complaints.append(f"{candidate}: {complaint}")
+    raise RenderingUnavailable(f"this machine cannot draw without a display ({'; '.join(complaints)}). {_INSTALL}")
+
+
+def _candidates() -> tuple[str, ...]:
+    if platform.system() != "Linux":
+        return ("glfw",)  # what MuJoCo ships for every system; it needs no server there
+    return _BACKENDS if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") else _BACKENDS[:2]
+
+
+@functools.cache
+def _probe(candidate: str) -> str | None:
+    """Tries a backend in a process of its own; returns None if it works, else its last words."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE], env={**os.environ, "MUJOCO_GL": candidate},
+            capture_output=True, text=True, timeout=_PROBE_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"no answer within {_PROBE_SECONDS:.0f} s"
+    if done.returncode == 0:
+        return None
+    lines = done.stderr.strip().splitlines()
+    return lines[-1].strip() if lines else f"its probe ended with status {done.returncode}"
+
+
+class Renderer:
+    """Draws states of one model. A context manager: what it holds on the graphics side is given back at its end.
+
+    It belongs to the thread that made it, as OpenGL contexts do.
+    """
+
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        width: int = 640,
+        height: int = 480,
+        camera: str = FOLLOW,
+        show_contacts: bool = True,
+    ):
+        """Finds a backend and prepares the scene.
+
+        Args:
+            model: of the match.
+            width, height: of the picture, pixels.
+            camera: "follow", which moves with the two players, or one of the model's cameras ("side", "corner").
+            show_contacts: mark where the two players touch each other.
+
+        Raises:
+            RenderingUnavailable: this machine cannot draw.
+            ValueError: no such camera, or a size below 16 pixels.
+        """
+        if min(width, height) < 16:
+            raise ValueError(f"a picture of {width} x {height} pixels was asked for; the least is 16 x 16.")
+        self.model, self.width, self.height, self._show_contacts = model, width, height, show_contacts
+        self._gl = self._context = None
+        self._players = [_bodies_of(model, f"agent{seat}/") for seat in (0, 1)]
+        self._camera = _Following(model, self._players) if camera == FOLLOW else _Fixed(model, camera)
+        self._scene = mujoco.MjvScene(model, maxgeom=2000)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_FOG] = True
+        self._option = mujoco.MjvOption()
+        self._rect = mujoco.MjrRect(0, 0, width, height)
+        self._gl = _new_gl_context(width, height)
+        try:
+            self._context = _new_drawing_context(self._gl, model, width, height)
+        except BaseException:
+            self.close()
+            raise
+
+    def frame(self, data: mujoco.MjData) -> np.ndarray:
+        """Draws the state that `data` is in, as its last step or `mj_forward` left it.
+
+        Args:
+            data: of this renderer's model.
+
+        Returns:
+            `[height, width, 3]` uint8, the caller's.
+
+        Raises:
+            RuntimeError: the renderer was closed.
+        """
+        if self._context is None:
+            raise RuntimeError("frame was called on a closed Renderer; make a new one.")
+        camera, everything = self._camera.at(data), mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(self.model, data, self._option, None, camera, everything, self._scene)
+        if self._show_contacts:
+            self._mark_contacts(data)
+        self._gl.make_current()  # another renderer of this thread may have drawn meanwhile
+        mujoco.mjr_render(self._rect, self._scene, self._context)
+        image = np.empty((self.height, self.width, 3), np.uint8)
+        mujoco.mjr_readPixels(image, None, self._rect, self._context)
+        return np.ascontiguousarray(image[::-1])  # OpenGL counts rows from below
+
+    def close(self) -> None:
+        """Gives back the contexts. The renderer cannot draw afterwards."""
+        if self._context is not None:
+            with self._gl.as_current():
+                self._context.free()
+        if self._gl is not None:
+            self._gl.free()
+        self._gl = self._context = None
+
+    def __enter__(self) -> "Renderer":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def _mark_contacts(self, data: mujoco.MjData) -> None:
+        """Adds a small ball wherever a geom of one player touches one of the other."""
+        if not all(len(bodies) for bodies in self._players):
+            return
+        bodies = self.model.geom_bodyid[data.contact.geom]  # [ncon, 2]
+        first, second = (np.isin(bodies, player) for player in self._players)
+        between = (first & second[:, ::-1]).any(axis=1)
+        for position in data.contact.pos[between][: self._scene.maxgeom - self._scene.ngeom]:
+            geom = self._scene.geoms[self._scene.ngeom]
+            mujoco.mjv_initGeom(
+                geom, mujoco.mjtGeom.mjGEOM_SPHERE, np.array([0.1, 0, 0]), position, np.eye(3).ravel(),
+                np.array([1.0, 0.85, 0.2, 0.55], np.float32),
+            )  # fmt: skip
+            geom.emission = 0.8
+            self._scene.ngeom += 1
+
+
+class _Fixed:
+    """A camera of the model."""
+
+    def __init__(self, model: mujoco.MjModel, name: str):
+        number = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, name)
+        if number < 0:
+            names = [FOLLOW, *(model.camera(i).name for i in range(model.ncam))]
+            raise ValueError(f"there is no camera {name!r}; there are: {', '.join(names)}.")
+        self._camera = mujoco.MjvCamera()
+        self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, number
+
+    def at(self, data: mujoco.MjData) -> mujoco.MjvCamera:
+        return self._camera
+
+
+class _Following:
+    """A camera beside the field that glides along with the midpoint of the players and steps back when they part."""
+
+    _GLIDE_SECONDS = 0.25  # time constant of its movement
+    _JUMP = 1.5  # m: a midpoint that moved further between two pictures is another match, and no movement
+
+    def __init__(self, model: mujoco.MjModel, players: list[np.ndarray]):
+        missing = [seat for seat, bodies in enumerate(players) if not len(bodies)]
+        if missing:
+            raise ValueError(
+                f"camera {FOLLOW!r} found no body named 'agent{missing[0]}/...' in this model; name one of its cameras."
+            )
+        self._roots = [bodies[0] for bodies in players]
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+        self._camera.azimuth, self._camera.elevation = 82.0, -16.0
+        self._target: np.ndarray | None = None  # x, y of the midpoint, and the distance, m
+        self._time = 0.0
+
+    def at(self, data: mujoco.MjData) -> mujoco.MjvCamera:
+        first, second = (data.xpos[root] for root in self._roots)
+        apart = np.linalg.norm(first[:2] - second[:2])
+        wanted = np.array([*(first + second)[:2] / 2, np.clip(3.1 + 0.75 * apart, 4.4, 12.0)])
+        elapsed, self._time = data.time - self._time, data.time
+        if self._target is None or elapsed < 0 or np.linalg.norm(wanted[:2] - self._target[:2]) > self._JUMP:
+            self._target = wanted
+        self._target = self._target + (1 - np.exp(-elapsed / self._GLIDE_SECONDS)) * (wanted - self._target)
+        self._camera.lookat[:] = *self._target[:2], 0.7
+        self._camera.distance = self._target[2]
+        return self._camera
+
+
+def _bodies_of(model: mujoco.MjModel, prefix: str) -> np.ndarray:
+    """Ids of the bodies whose names start with `prefix`, the root first."""
+    return np.array([i for i in range(model.nbody) if model.body(i).name.startswith(prefix)], int)
+
+
+def _new_gl_context(width: int, height: int):
+    """An OpenGL context of the backend that works.
+
+    Not `mujoco.GLContext`: that one was chosen when mujoco was imported, and without MUJOCO_GL needs a display.
+    """
+    name = backend()
+    try:
+        return importlib.import_module(f"mujoco.{name}").GLContext(width, height)
+    except Exception as error:  # of many kinds: PyOpenGL's own, AttributeError for a missing library, ImportError
+        raise RenderingUnavailable(
+            f"{name} works on this machine but not in this process ({error}): something else here uses another OpenGL "
+            f"platform; set MUJOCO_GL={name} before Python starts."
+        ) from error
+
+
+def _new_drawing_context(gl, model: mujoco.MjModel, width: int, height: int) -> mujoco.MjrContext:
+    """MuJoCo's side: textures, shapes and a buffer of exactly this size, whatever size the model asks for."""
+    gl.make_current()
+    view = model.vis.global_
+    size = view.offwidth, view.offheight
+    try:
+        view.offwidth, view.offheight = width, height
+        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+    finally:
+        view.offwidth, view.offheight = size
+    mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
+    return context
