@@ -17,6 +17,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _SEAT_COLOURS, _TIE_COLOUR = ("#D55E00", "#0072B2"), "#BBBBBB"  # seat 0 reddish, seat 1 blue, as the bodies are
 _GREY = "#666666"
 _DPI = 160
+_EVALUATION = "evaluation (95 % Wilson interval)"
 
 
 def learning_curve(
@@ -51,15 +52,17 @@ def learning_curve(
     picture, ax = _new_figure(6.4, 4.0)
     for i, (label, records) in enumerate(runs.items()):
         _draw_run(ax, label, records, _COLOURS[i % len(_COLOURS)], smoothing)
-    for i, (label, value) in enumerate((references or {}).items()):
-        ax.axhline(value, color=_GREY, linewidth=1, linestyle=((0, (5, 2 + 2 * i))), label=f"{label} ({value:.0%})")
+    for label, value in (references or {}).items():
+        _draw_reference(ax, label, value)
     _rate_axis(ax.yaxis)
     ax.set_ylim(-0.02, 1.02)
     ax.set_xlim(left=0)
     ax.set_xlabel("environment steps")
     ax.set_ylabel("adversary wins (share of matches)")
     ax.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
-    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    if any("Eval/WinRate" in record for records in runs.values() for record in records):
+        ax.plot([], [], "o-", color=_GREY, markersize=4.5, markeredgecolor="white", linewidth=1.2, label=_EVALUATION)
+    picture.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8.5)
     return _save(picture, path)
 
 
@@ -98,7 +101,7 @@ def win_rates(rows: Sequence[Mapping], path: str | os.PathLike) -> pathlib.Path:
     _rate_axis(ax.xaxis)
     ax.set_xlim(0, 1.1)
     ax.set_xticks(np.linspace(0, 1, 6))
-    ax.set_xlabel("share of matches won (bars: 95 % Wilson interval)")
+    ax.set_xlabel("share of matches won (whiskers: 95 % Wilson interval)")
     ax.grid(axis="y", visible=False)
     ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.1)
     return _save(picture, path)
@@ -110,14 +113,12 @@ def _draw_run(ax: axes.Axes, label: str, records: list[dict[str, float]], colour
     steps = np.array([record["env_steps"] for record in ended], float)
     rate = np.array([record["Metrics/WinRate"] for record in ended], float)
     number = np.array([record.get("Metrics/NumberOfEpisodes", 1.0) for record in ended], float)
-    ax.plot(steps, rate, color=colour, linewidth=0.7, alpha=0.3, marker="." if len(ended) == 1 else None)
-    ax.plot(steps, smooth(rate, number, smoothing), color=colour, linewidth=1.8, label=label)
-
-    evaluated = [record for record in records if "Eval/WinRate" in record]
-    for record in evaluated:
-        _draw_evaluation(ax, record, colour)
-    if evaluated:
-        ax.plot([], [], "o", color=colour, markersize=4.5, markeredgecolor="white", label=f"{label}, evaluated")
+    ax.plot(steps, rate, color=colour, linewidth=0.7, alpha=0.3)
+    marker = "." if len(ended) == 1 else None  # a line through one point is invisible
+    ax.plot(steps, smooth(rate, number, smoothing), color=colour, linewidth=1.8, marker=marker, label=label)
+    for record in records:
+        if "Eval/WinRate" in record:
+            _draw_evaluation(ax, record, colour)
 
 
 def _draw_evaluation(ax: axes.Axes, record: dict[str, float], colour: str) -> None:
@@ -127,6 +128,12 @@ def _draw_evaluation(ax: axes.Axes, record: dict[str, float], colour: str) -> No
     if trials:
         low, high = matches.wilson(round(rate * trials), trials)
         ax.plot([step, step], [low, high], color=colour, linewidth=1.2, zorder=3)
+
+
+def _draw_reference(ax: axes.Axes, label: str, value: float) -> None:
+    ax.axhline(value, color=_GREY, linewidth=1, linestyle="--")
+    where = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "right", "va": "bottom"}
+    ax.annotate(f"{label} {value:.0%}", (1, value), (-2, 2), color=_GREY, fontsize=8, **where)
 
 
 def _draw_ties(ax: axes.Axes, rows: Sequence[Mapping]) -> None:
