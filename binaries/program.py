@@ -21,7 +21,7 @@ flags.DEFINE_string("zoo_dir", None, "Folder with the original weight files; els
 USER_ERRORS = (ValueError, LookupError, OSError, RuntimeError, FloatingPointError, NotImplementedError)
 
 
-def run(main: Callable[[], None], configurables: Sequence[str] = ()) -> None:
+def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_arguments: bool = False) -> None:
     """Runs a program: checks the versions, parses flags and gin, calls `main`, and tells errors in one line.
 
     `--verbosity=1` shows the traceback too.
@@ -29,24 +29,24 @@ def run(main: Callable[[], None], configurables: Sequence[str] = ()) -> None:
     Args:
         main: the program. It imports what it needs itself, so that `--help` and misspelt flags answer at once.
         configurables: modules whose configurables gin files may bind.
+        takes_arguments: whether `main` takes the words of the command line that are no flags.
     """
 
     def guarded(argv: Sequence[str]) -> int:
         try:
-            if len(argv) > 1:
+            if len(argv) > 1 and not takes_arguments:
                 raise ValueError(f"unexpected argument {argv[1]!r}: everything is given as --flag=value; see --help.")
             _import_quietly()
             for module in configurables:
                 importlib.import_module(module)
             gin.parse_config_files_and_bindings(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, skip_unknown=False)
-            main()
+            return main(*argv[1:]) or 0
         except USER_ERRORS as error:
             if logging.level_debug():
                 raise
             message = " ".join(str(error).split()) or type(error).__name__
             print(f"error: {message}", file=sys.stderr)
             return 1
-        return 0
 
     app.call_after_init(lambda: logging.set_verbosity(max(logging.get_verbosity(), logging.INFO)))
     app.run(guarded)

@@ -8,15 +8,15 @@
 A NAME is one of those that `list` prints. `--zoo_dir` (or TF_APIL_ZOO) names a folder to look in before the cache.
 """
 
-import sys
+import signal
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 import zoo_loader
+from binaries import program
 from zoo_loader import catalogue, download, files, formats, resolve
 
-_ZOO_DIR = flags.DEFINE_string("zoo_dir", None, "A folder laid out as multicomp/<Game>-v0/<stem>.pkl.")
 _GAME = flags.DEFINE_string("game", None, "list, verify: only games whose id contains this.")
 _SEAT = flags.DEFINE_integer("seat", None, "list, verify: only policies that can take this seat.", 0, 1)
 _FAMILY = flags.DEFINE_string("family", None, "list, verify: only this family of files.")
@@ -28,7 +28,7 @@ def _entries() -> list[catalogue.Entry]:
 
 def _list() -> int:
     if not _entries():
-        return _fail("no file of the catalogue matches; leave out --game, --seat and --family to list all")
+        raise ValueError("no file of the catalogue matches; leave out --game, --seat and --family to list all")
     aliases = {name: alias for alias, name in catalogue.ALIASES.items()}
     for entry in _entries():
         seats = ",".join(map(str, entry.seats))
@@ -39,9 +39,9 @@ def _list() -> int:
 
 def _fetch(*names: str) -> int:
     if not names:
-        return _fail("fetch wants at least one name; `python -m binaries.zoo list` prints them")
+        raise ValueError("fetch wants at least one name; `python -m binaries.zoo list` prints them")
     for name in names:
-        print(download.locate(name, _ZOO_DIR.value))
+        print(download.locate(name, flags.FLAGS.zoo_dir))
     return 0
 
 
@@ -49,7 +49,7 @@ def _verify() -> int:
     """Checks every copy on this machine, not only the one that would be loaded."""
     num_bad = 0
     for entry in _entries():
-        paths = [path for path in download.candidates(entry, _ZOO_DIR.value) if path.exists()]
+        paths = [path for path in download.candidates(entry, flags.FLAGS.zoo_dir) if path.exists()]
         for path in paths:
             try:
                 download.verify(path, entry)
@@ -64,8 +64,8 @@ def _verify() -> int:
 
 def _show(*names: str) -> int:
     if len(names) != 1:
-        return _fail(f"show wants one name or path, was given {len(names)}")
-    policy = resolve.read_policy(names[0], _ZOO_DIR.value)
+        raise ValueError(f"show wants one name or path, was given {len(names)}")
+    policy = resolve.read_policy(names[0], flags.FLAGS.zoo_dir)
     entry, arrays, architecture = policy.entry, policy.arrays, policy.architecture
     print(f"file          {policy.path}\nsha256        {files.sha256(policy.path)}")
     if entry is not None:
@@ -87,23 +87,15 @@ def _show(*names: str) -> int:
 _COMMANDS = {"list": _list, "fetch": _fetch, "verify": _verify, "show": _show}
 
 
-def main(argv: list[str]) -> int:
+def main(command: str = "", *args: str) -> int:
     """Runs one command; returns the exit status."""
-    _, command, *args = [*argv, ""] if len(argv) < 2 else argv
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # so that `... list | head` ends without a traceback
     if command not in _COMMANDS:
-        return _fail(f"expected one of the commands {', '.join(_COMMANDS)}, was given {command!r}; see --help")
+        raise ValueError(f"expected one of the commands {', '.join(_COMMANDS)}, was given {command!r}; see --help")
     if command in ("list", "verify") and args:
-        return _fail(f"{command} takes no names, was given {' '.join(args)}; narrow it with --game, --seat, --family")
-    try:
-        return _COMMANDS[command](*args)
-    except (zoo_loader.ZooFileError, zoo_loader.UnknownNameError) as error:
-        return _fail(str(error))
-
-
-def _fail(message: str) -> int:
-    print(f"zoo: {message}", file=sys.stderr)
-    return 1
+        raise ValueError(f"{command} takes no names, was given {' '.join(args)}; narrow it with --game, --seat, --family")
+    return _COMMANDS[command](*args)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    program.run(main, takes_arguments=True)

@@ -61,7 +61,8 @@ def backend() -> str:
         if complaint is None:
             return candidate
         complaints.append(f"{candidate}: {complaint}")
-    raise RenderingUnavailable(f"this machine cannot draw without a display ({'; '.join(complaints)}). {_INSTALL}")
+    where = f"MUJOCO_GL={asked} does not work on this machine" if asked in _BACKENDS else "this machine cannot draw"
+    raise RenderingUnavailable(f"{where} ({'; '.join(complaints)}). {_INSTALL}")
 
 
 def _candidates() -> tuple[str, ...]:

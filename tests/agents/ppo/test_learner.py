@@ -203,7 +203,7 @@ def test_arrays_hold_the_optimiser_and_the_statistics():
     groups = {name.split("/")[0] for name in arrays}
     assert groups == {"model", "optimizer", "observations", "rewards"}
     weights = 2 * (2 + 2) + 1  # kernel and bias of two layers in each tower, and log_std
-    assert sum(name.startswith("optimizer/") for name in arrays) == 2 + 2 * weights  # step, rate, two moments each
+    assert sum(name.startswith("optimizer/") for name in arrays) == 1 + 2 * weights  # step, two moments each
     assert arrays["observations/count"] == pytest.approx(T * M, abs=1e-3)
     assert arrays["rewards/count"] == pytest.approx(T * M, abs=1e-3)
 

@@ -1,0 +1,158 @@
+"""Pictures: they show the match, in the size asked for, and a machine that cannot draw says so."""
+
+import subprocess
+import types
+
+import numpy as np
+import pytest
+
+from tf_apil import games
+from tf_apil.games import rendering
+
+YSNP = "multicomp/YouShallNotPassHumans-v0"
+
+
+@pytest.fixture(scope="module")
+def game():
+    batch = games.make(YSNP, physics="draft")
+    batch.reset()
+    yield batch
+    batch.close()
+
+
+@pytest.fixture
+def drawing():
+    """Skips where nothing can draw."""
+    try:
+        rendering.backend()
+    except rendering.RenderingUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def no_backend(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(rendering, "_probe", lambda candidate: f"no library for {candidate}")
+
+
+def _share_of(image: np.ndarray, channel: int) -> float:
+    """The share of pixels in which red (0) or blue (2) stands out clearly."""
+    image = image.astype(int)
+    return (image[..., channel] - image[..., 2 - channel] > 60).mean()
+
+
+@pytest.mark.parametrize("camera", ["follow", "side", "corner"])
+def test_a_frame_shows_both_bodies(drawing, game, camera):
+    with rendering.Renderer(game.model, 160, 120, camera) as renderer:
+        image = renderer.frame(game.datas[0])
+    assert image.shape == (120, 160, 3) and image.dtype == np.uint8 and image.flags.c_contiguous
+    assert image.std() > 10
+    least = 0.005 if camera == "follow" else 0.0005
+    assert _share_of(image, 0) > least and _share_of(image, 2) > least
+    assert image[:20].mean() > image[-20:].mean(), "the sky is above the floor, and brighter"
+
+
+def test_frames_of_different_states_differ_and_of_the_same_state_do_not(drawing, game):
+    with rendering.Renderer(game.model, 96, 72) as renderer:
+        before, again = renderer.frame(game.datas[0]), renderer.frame(game.datas[0])
+        for _ in range(10):
+            game.step(np.zeros((1, 2, game.action_dim)))
+        after = renderer.frame(game.datas[0])
+    np.testing.assert_array_equal(before, again)
+    assert (before != after).any(axis=-1).mean() > 0.01
+
+
+def test_the_camera_follows_the_players(drawing, game):
+    """Players far from the middle of the field are still in the picture, and large."""
+    qpos, qvel = game.get_state(0)
+    moved = qpos.copy()
+    for seat in (0, 1):
+        root = game.model.joint(f"agent{seat}/root").qposadr[0]
+        moved[root : root + 2] += [-3.0, 2.0]
+    with rendering.Renderer(game.model, 160, 120) as renderer:
+        renderer.frame(game.datas[0])
+        game.set_state(0, moved, qvel)
+        image = renderer.frame(game.datas[0])
+    game.set_state(0, qpos, qvel)
+    assert _share_of(image, 0) > 0.005 and _share_of(image, 2) > 0.005
+
+
+def test_two_renderers_take_turns(drawing, game):
+    with rendering.Renderer(game.model, 64, 48) as small, rendering.Renderer(game.model, 96, 72) as large:
+        first = small.frame(game.datas[0])
+        assert large.frame(game.datas[0]).shape == (72, 96, 3)
+        np.testing.assert_array_equal(first, small.frame(game.datas[0]))
+
+
+def test_pictures_may_be_larger_than_the_model_says_and_leave_it_as_it_was(drawing, game):
+    view = game.model.vis.global_
+    size = view.offwidth, view.offheight
+    with rendering.Renderer(game.model, size[0] + 2, 32) as renderer:
+        assert renderer.frame(game.datas[0]).shape == (32, size[0] + 2, 3)
+    assert (view.offwidth, view.offheight) == size
+
+
+def test_a_closed_renderer_says_so(drawing, game):
+    renderer = rendering.Renderer(game.model, 64, 48)
+    renderer.close()
+    renderer.close()
+    with pytest.raises(RuntimeError, match="closed Renderer"):
+        renderer.frame(game.datas[0])
+
+
+def test_an_unknown_camera_is_answered_with_the_known_ones(game):
+    with pytest.raises(ValueError, match="'sde'.*follow, side, corner"):
+        rendering.Renderer(game.model, camera="sde")
+
+
+def test_a_picture_of_no_size_is_refused(game):
+    with pytest.raises(ValueError, match="0 x 480"):
+        rendering.Renderer(game.model, width=0)
+
+
+def test_without_a_backend_the_error_says_what_to_install(no_backend, game):
+    with pytest.raises(rendering.RenderingUnavailable) as caught:
+        rendering.Renderer(game.model)
+    for part in ("no library for egl", "no library for osmesa", "libegl1", "libosmesa6", "MUJOCO_GL=egl"):
+        assert part in str(caught.value)
+    assert "glfw" not in str(caught.value), "without a display it is not worth a try"
+
+
+def test_with_a_display_the_window_system_is_tried_last(no_backend, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(rendering, "_probe", lambda candidate: None if candidate == "glfw" else "missing")
+    assert rendering.backend() == "glfw"
+
+
+def test_the_variable_is_obeyed(no_backend, monkeypatch):
+    monkeypatch.setattr(rendering, "_probe", lambda candidate: None)
+    monkeypatch.setenv("MUJOCO_GL", "OSMesa")
+    assert rendering.backend() == "osmesa"
+    monkeypatch.setenv("MUJOCO_GL", "off")
+    with pytest.raises(rendering.RenderingUnavailable, match="turns rendering off"):
+        rendering.backend()
+    monkeypatch.setenv("MUJOCO_GL", "vulkan")
+    with pytest.raises(rendering.RenderingUnavailable, match="MUJOCO_GL=vulkan is not known"):
+        rendering.backend()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (types.SimpleNamespace(returncode=0, stderr=""), None),
+        (types.SimpleNamespace(returncode=1, stderr="Traceback\n ...\nOSError: no libEGL\n"), "OSError: no libEGL"),
+        (types.SimpleNamespace(returncode=-11, stderr=""), "its probe ended with status -11"),
+        (subprocess.TimeoutExpired("python", 60), "no answer within 60 s"),
+    ],
+    ids=["works", "fails", "crashes", "hangs"],
+)
+def test_a_probe_may_end_in_any_way(monkeypatch, answer, expected):
+    def run(*args, **kwargs):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(rendering.subprocess, "run", run)
+    assert rendering._probe.__wrapped__("egl") == expected

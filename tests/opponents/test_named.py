@@ -1,0 +1,132 @@
+"""A policy is named in one way everywhere: built-in names, zoo names, files, runs and SavedModels."""
+
+import numpy as np
+import pytest
+
+import zoo_loader
+from tf_apil import games, serving
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.opponents import named
+
+RULES = games.get("multicomp/YouShallNotPassHumans-v0")
+D, A = RULES.observation_dim, RULES.action_dim
+
+
+@pytest.fixture(scope="module")
+def ours() -> ActorCritic:
+    return ActorCritic(D, A, (8,), seed=3)
+
+
+def _observations() -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 2, (5, D)).astype(np.float32)
+
+
+def _mean(policy) -> np.ndarray:
+    return policy.act(_observations(), None, np.random.default_rng(0), True).action
+
+
+@pytest.mark.parametrize("name", ["zero", "random"])
+def test_built_in(name):
+    policy = named.policy(name, RULES)
+    assert policy.name == name and (policy.observation_dim, policy.action_dim) == (380, 17)
+    assert _mean(policy).shape == (5, 17) and (name == "random") == bool(_mean(policy).any())
+
+
+def test_a_batch_will_do_for_a_game():
+    assert named.policy("zero", games.make("multicomp/YouShallNotPassHumans-v0", 1)).action_dim == 17
+
+
+def test_arrays_of_ours(ours, tmp_path):
+    path = tmp_path / "mine.npz"
+    zoo_loader.write_arrays(path, ours.arrays())
+    policy = named.policy(str(path), RULES)
+    assert policy.name == str(path)
+    np.testing.assert_allclose(_mean(policy), ours(_observations()).mean, atol=1e-5)
+    np.testing.assert_array_equal(named.model(str(path))(_observations()).mean, ours(_observations()).mean)
+
+
+def test_a_saved_model_and_the_newest_of_a_run(ours, tmp_path):
+    newer = ActorCritic(D, A, (8,), seed=4)
+    for step, model in ((2_000, ours), (10_000, newer)):
+        serving.export(model, tmp_path / "policies" / f"{step:012d}", {})
+    old, new = ours(_observations()).mean, newer(_observations()).mean
+    np.testing.assert_allclose(_mean(named.policy(str(tmp_path / "policies" / "000000002000"), RULES)), old, atol=1e-5)
+    np.testing.assert_allclose(_mean(named.policy(str(tmp_path), RULES)), new, atol=1e-5)
+
+
+def test_half_written_exports_of_a_run_are_not_taken(ours, tmp_path):
+    serving.export(ours, tmp_path / "policies" / "000000002000", {})
+    (tmp_path / "policies" / "000000003000").mkdir()  # without a saved_model.pb
+    np.testing.assert_allclose(_mean(named.policy(str(tmp_path), RULES)), ours(_observations()).mean, atol=1e-5)
+
+
+@pytest.mark.xfail(strict=True, reason="defect: an export that was killed leaves policies/.<step>.<hex>.part with a "
+                                       "saved_model.pb and no policy.json; a dot sorts first, so it shows where it is alone")  # fmt: skip
+def test_an_export_that_was_killed_is_no_policy(ours, tmp_path):
+    part = serving.export(ours, tmp_path / "policies" / ".000000002000.ab12cd34.part", {})
+    (part / "policy.json").unlink()
+    with pytest.raises(FileNotFoundError, match="a folder without a policy"):
+        named.policy(str(tmp_path), RULES)
+
+
+def test_a_folder_without_a_policy(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is a folder without a policy: neither a SavedModel nor a run"):
+        named.policy(str(tmp_path), RULES)
+
+
+@pytest.mark.parametrize("name, near", [("ysnp/walkr", "ysnp/walker"), ("ysnp/bloker", "ysnp/blocker")])
+def test_an_unknown_name_lists_the_nearest(name, near):
+    with pytest.raises(zoo_loader.UnknownNameError) as caught:
+        named.policy(name, RULES)
+    assert name in str(caught.value) and near in str(caught.value)
+
+
+def test_an_unknown_shipped_name():
+    with pytest.raises(zoo_loader.UnknownNameError, match="no policy 'tf_apil/Nothing/nobody' ships with this package"):
+        named.policy("tf_apil/Nothing/nobody", RULES)
+
+
+def test_a_damaged_file(tmp_path):
+    (tmp_path / "bad.npz").write_bytes(b"PK rubbish")
+    with pytest.raises(zoo_loader.ZooFileError):
+        named.policy(str(tmp_path / "bad.npz"), RULES)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises((zoo_loader.ZooFileError, zoo_loader.UnknownNameError)):
+        named.policy(str(tmp_path / "nowhere.npz"), RULES)
+
+
+@pytest.mark.parametrize("name", ["zero", "random"])
+def test_what_has_no_network(name):
+    with pytest.raises(ValueError, match=f"{name!r} has no network to export"):
+        named.model(name)
+
+
+def test_a_saved_model_has_no_network_of_ours(ours, tmp_path):
+    serving.export(ours, tmp_path / "policy", {})
+    with pytest.raises(ValueError, match="has no network to export"):
+        named.model(str(tmp_path / "policy"))
+
+
+def test_shipped_policies_can_be_loaded():
+    for name in named.shipped():
+        assert named.policy(name, RULES).action_dim == 17 or "YouShallNotPass" not in name
+
+
+@pytest.mark.parametrize("name, stem", [("ysnp/walker", "agent2_parameters-v1"), ("ysnp/blocker", "agent1_parameters-v1")])
+def test_zoo_policies_act_as_recorded(vectors, zoo_dir, name, stem):
+    with np.load(vectors / "public" / "YouShallNotPassHumans.npz") as file:
+        observation, mean, log_std = (file[f"policy/{stem}/{key}"] for key in ("obs", "mean", "logstd"))
+    full = f"multicomp/YouShallNotPassHumans-v0/{stem}"
+    for asked in (name, full):
+        policy = named.policy(asked, RULES, str(zoo_dir))
+        np.testing.assert_allclose(policy.act(observation, None, None, True).action, mean, atol=1e-4)
+    drawn = policy.act(np.tile(observation[:1], (4000, 1)), None, np.random.default_rng(0), False).action
+    np.testing.assert_allclose(drawn.std(axis=0), np.exp(log_std), rtol=0.1)
+
+
+def test_zoo_networks_export_and_come_back(zoo_dir, tmp_path):
+    path = serving.export(named.model("ysnp/walker", str(zoo_dir)), tmp_path / "walker", {})
+    served, direct = named.policy(str(path), RULES), named.policy("ysnp/walker", RULES, str(zoo_dir))
+    np.testing.assert_allclose(_mean(served), _mean(direct), atol=1e-5)
