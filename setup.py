@@ -33,7 +33,7 @@ EXTRAS_REQUIRE = {
 setuptools.setup(
     name="tf-apil",
     version="0.1.0",
-    description="Adversarial policies in two-player games: the multicomp zoo, attacks, defences and honest measurements.",
+    description="Adversarial policies in two-player games: the multicomp zoo, attacks, defences, measurements.",
     long_description=(_HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.12",

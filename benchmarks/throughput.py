@@ -51,7 +51,9 @@ class Recorder:
     def _note_states(self, matches):
         for match in matches:
             data = self.game.datas[match]
-            self.starts.append((len(self.controls), match, data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy()))
+            self.starts.append(
+                (len(self.controls), match, data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy())
+            )
 
 
 def raw_seconds(recorder: Recorder) -> float:
@@ -70,7 +72,10 @@ def raw_seconds(recorder: Recorder) -> float:
                 data.ctrl = control
                 mujoco.mj_step(game.model, data, game.physics.substeps)
 
-    threads = [threading.Thread(target=play, args=(range(i, game.num_matches, game.num_threads),)) for i in range(game.num_threads)]
+    threads = [
+        threading.Thread(target=play, args=(range(i, game.num_matches, game.num_threads),))
+        for i in range(game.num_threads)
+    ]
     start = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -80,7 +85,9 @@ def raw_seconds(recorder: Recorder) -> float:
     for match, data in enumerate(datas):
         restarted = (controls.shape[1], match) in starts
         if not restarted and not np.allclose(data.qpos, game.datas[match].qpos, atol=1e-9):
-            raise RuntimeError(f"match {match} did not repeat: the raw run is not a replay, so the ratio means nothing.")
+            raise RuntimeError(
+                f"match {match} did not repeat: the raw run is not a replay, so the ratio means nothing."
+            )
     return seconds
 
 

@@ -1,18 +1,20 @@
 """What `make demo` runs: an adversary trained for a few minutes, with table, curve, film and SavedModel.
 
-    python -m binaries.demo --root_dir=runs/demo
+python -m binaries.demo --root_dir=runs/demo
 """
 
 import pathlib
 
-import gin
 from absl import flags
 
+import gin
 from binaries import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", "runs/demo", "Folder of the demonstration; one below it for each victim.")
-flags.DEFINE_integer("num_env_steps", None, "Environment steps of the training; else as gin/demo.gin says.", lower_bound=1)
+flags.DEFINE_integer(
+    "num_env_steps", None, "Environment steps of the training; else as gin/demo.gin says.", lower_bound=1
+)
 flags.DEFINE_integer("matches", 200, "Matches for each row of the table.", lower_bound=1)
 
 _GIN = pathlib.Path(__file__).resolve().parents[1] / "gin" / "demo.gin"
@@ -22,7 +24,9 @@ def main() -> None:
     from tf_apil import demo
 
     victim = demo.find_victim(FLAGS.zoo_dir)
-    gin.parse_config_files_and_bindings([str(_GIN), *FLAGS.gin_file], [*FLAGS.gin_bindings, f"Task.victim = '{victim}'"])
+    gin.parse_config_files_and_bindings(
+        [str(_GIN), *FLAGS.gin_file], [*FLAGS.gin_bindings, f"Task.victim = '{victim}'"]
+    )
     folder = pathlib.Path(FLAGS.root_dir) / victim.replace("/", "-")
     print(f"training against {victim}; everything goes to {folder}", flush=True)
     print(demo.run(str(folder), FLAGS.zoo_dir, victim, FLAGS.matches, FLAGS.num_env_steps))

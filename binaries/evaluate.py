@@ -1,6 +1,6 @@
 """Plays policies against each other and writes a table of win rates with 95 % Wilson intervals.
 
-    python -m binaries.evaluate --root_dir=runs/table --seat0=ysnp/blocker --seat0=random --seat1=ysnp/walker --matches=1000
+    python -m binaries.evaluate --root_dir=runs/table --seat0=ysnp/blocker --seat0=random --seat1=ysnp/walker
 
 Every policy of --seat0 meets every one of --seat1. The same command continues an interrupted table.
 """

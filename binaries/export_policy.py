@@ -18,7 +18,9 @@ def main() -> None:
     from tf_apil import serving
     from tf_apil.opponents import named
 
-    path = serving.export(named.model(FLAGS.policy, FLAGS.zoo_dir), FLAGS.root_dir, named.card(FLAGS.policy, FLAGS.zoo_dir))
+    path = serving.export(
+        named.model(FLAGS.policy, FLAGS.zoo_dir), FLAGS.root_dir, named.card(FLAGS.policy, FLAGS.zoo_dir)
+    )
     print(f"policy: {path}")
 
 

@@ -1,6 +1,6 @@
 """Makes a student of a zoo policy by DAgger and writes its arrays: how the victims that ship with us begin.
 
-    python -m binaries.imitate --root_dir=runs/student --gin_file=gin/shipped_walker_imitate.gin
+python -m binaries.imitate --root_dir=runs/student --gin_file=gin/shipped_walker_imitate.gin
 """
 
 import pathlib

@@ -4,17 +4,21 @@ import contextlib
 import importlib
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
 
-import gin
 from absl import app, flags, logging
 
+import gin
+
 flags.DEFINE_multi_string("gin_file", [], "A gin configuration file; may be given several times.")
-flags.DEFINE_multi_string("gin_bindings", [], "A gin binding, such as 'Task.physics=\"draft\"'; may be given several times.")
+flags.DEFINE_multi_string(
+    "gin_bindings", [], "A gin binding, such as 'Task.physics=\"draft\"'; may be given several times."
+)
 flags.DEFINE_string("zoo_dir", None, "Folder with the original weight files; else TF_APIL_ZOO, the cache, a download.")
 
 #: What users can cause. Anything else is a defect of ours, and keeps its traceback.
@@ -44,12 +48,17 @@ def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_argu
         except USER_ERRORS as error:
             if logging.level_debug():
                 raise
-            message = " ".join(str(error).split()) or type(error).__name__
-            print(f"error: {message}", file=sys.stderr)
+            print(f"error: {_one_line(error)}", file=sys.stderr)
             return 1
 
     app.call_after_init(lambda: logging.set_verbosity(max(logging.get_verbosity(), logging.INFO)))
     app.run(guarded)
+
+
+def _one_line(error: Exception) -> str:
+    """What went wrong, without the call stack that gin appends to messages."""
+    message = re.split(r"\s+In call to configurable ", str(error))[0]
+    return " ".join(message.split()) or type(error).__name__
 
 
 def _import_quietly() -> None:

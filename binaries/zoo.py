@@ -32,8 +32,10 @@ def _list() -> int:
     aliases = {name: alias for alias, name in catalogue.ALIASES.items()}
     for entry in _entries():
         seats = ",".join(map(str, entry.seats))
-        print(f"{entry.name:<56}  {aliases.get(entry.name, ''):<15}  seat {seats:<3}  "
-              f"{entry.architecture}, {entry.size} bytes")
+        print(
+            f"{entry.name:<56}  {aliases.get(entry.name, ''):<15}  seat {seats:<3}  "
+            f"{entry.architecture}, {entry.size} bytes"
+        )
     return 0
 
 
@@ -93,7 +95,9 @@ def main(command: str = "", *args: str) -> int:
     if command not in _COMMANDS:
         raise ValueError(f"expected one of the commands {', '.join(_COMMANDS)}, was given {command!r}; see --help")
     if command in ("list", "verify") and args:
-        raise ValueError(f"{command} takes no names, was given {' '.join(args)}; narrow it with --game, --seat, --family")
+        raise ValueError(
+            f"{command} takes no names, was given {' '.join(args)}; narrow it with --game, --seat, --family"
+        )
     return _COMMANDS[command](*args)
 
 

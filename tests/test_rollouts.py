@@ -67,7 +67,9 @@ class EchoPolicy:
 
 @pytest.fixture
 def table():
-    return rollouts.Table(CountingGame(), (EchoPolicy("a", info=True), EchoPolicy("b", recurrent=True)), (True, False), seed=0)
+    return rollouts.Table(
+        CountingGame(), (EchoPolicy("a", info=True), EchoPolicy("b", recurrent=True)), (True, False), seed=0
+    )
 
 
 def test_each_seat_sees_its_own_observation_and_acts_for_itself(table):
@@ -113,7 +115,9 @@ def test_collect_keeps_every_step_of_one_seat(table, seat):
     step = np.array([[0, 0], [1, 1], [2, 2], [0, 3], [1, 4], [2, 0]])
     number = np.array([[0, 0], [0, 0], [0, 0], [1, 0], [1, 0], [1, 1]])
     match = np.tile([0, 1], (6, 1))
-    np.testing.assert_array_equal(rollout.raw_observation, np.stack([match, np.full((6, 2), seat), number, step], axis=2))
+    np.testing.assert_array_equal(
+        rollout.raw_observation, np.stack([match, np.full((6, 2), seat), number, step], axis=2)
+    )
     np.testing.assert_array_equal(rollout.action, np.stack([step, np.tile(np.arange(1, 7)[:, None], 2)], axis=2))
     np.testing.assert_array_equal(rollout.elapsed_steps, step + 1)
     np.testing.assert_array_equal(rollout.sparse_reward, 100 * match + 10 * (step + 1) + seat)

@@ -51,6 +51,7 @@ def run(root_dir: str, zoo_dir: str | None, victim: str, num_matches: int, num_e
     )
     curve = figures.learning_curve({"adversary": root}, root / "learning_curve.png")
     film = _film(root, policy, victim, zoo_dir)
+    zoo = victim == _ZOO_VICTIM
     return "\n".join([
         "",
         _victim_table(rows, str(policy)),
@@ -63,10 +64,10 @@ def run(root_dir: str, zoo_dir: str | None, victim: str, num_matches: int, num_e
         "",
         "A few minutes make a beginner. Next, the published 20 million steps (hours; may be interrupted and continued):",
         "  .venv/bin/python -m binaries.train_adversary --root_dir=runs/adrl --gin_file=gin/adrl_you_shall_not_pass.gin"
-        + ("" if victim == _ZOO_VICTIM else f" \\\n    --gin_bindings='Task.victim=\"{victim}\"'"),
-        "and how good the zoo's own blocker is:" if victim == _ZOO_VICTIM else "and how good a motionless blocker is:",
+        + ("" if zoo else f" \\\n    --gin_bindings='Task.victim=\"{victim}\"'"),
+        f"and how good {'the zoo blocker' if zoo else 'a motionless blocker'} is:",
         "  .venv/bin/python -m binaries.evaluate --root_dir=runs/table --matches=1000 "
-        f"--seat0={'ysnp/blocker' if victim == _ZOO_VICTIM else 'zero'} --seat1={victim}",
+        f"--seat0={'ysnp/blocker' if zoo else 'zero'} --seat1={victim}",
     ])  # fmt: skip
 
 
@@ -75,16 +76,19 @@ def _film(root: pathlib.Path, policy: pathlib.Path, victim: str, zoo_dir: str | 
     rules = games.get(_GAME)
     seated = named.policy(str(policy), rules, zoo_dir), named.policy(victim, rules, zoo_dir)
     try:
-        return str(films.film(_GAME, seated, (False, True), root / "match.mp4", labels=("adversary", victim)))
+        return str(films.film(_GAME, seated, (False, True), root / "match.mp4", labels=("adversary", victim)).path)
     except rendering.RenderingUnavailable as error:
         return f"none: {error}"
 
 
 def _victim_table(rows: list[dict], policy: str) -> str:
     """The victim's win rate against each blocker, as text."""
-    lines = [f"win rate of the victim, {rows[0]['seat1']} (acting by its mean), on \"original\" physics, {rows[0]['matches']} matches:"]
+    victim, matches = rows[0]["seat1"], rows[0]["matches"]
+    lines = [f'win rate of the victim, {victim} (acting by its mean), on "original" physics, {matches} matches:']
     for row in rows:
         low, high = row["wilson95"][1]
         blocker = "trained adversary" if row["seat0"] == policy else f"{row['seat0']} blocker"
-        lines.append(f"  against the {blocker:18s} {row['wins'][1] / row['matches']:.3f}   95 % interval {low:.3f} to {high:.3f}")
+        lines.append(
+            f"  against the {blocker:18s} {row['wins'][1] / row['matches']:.3f}   95 % interval {low:.3f} to {high:.3f}"
+        )
     return "\n".join(lines)

@@ -27,8 +27,12 @@ class Table:
     """A batch of matches with a policy in each seat. The policies may be exchanged between turns."""
 
     def __init__(
-        self, game: GameBatch, policies: tuple[Policy, Policy], deterministic: tuple[bool, bool], seed: int | np.random.SeedSequence
-    ):  # fmt: skip
+        self,
+        game: GameBatch,
+        policies: tuple[Policy, Policy],
+        deterministic: tuple[bool, bool],
+        seed: int | np.random.SeedSequence,
+    ):
         """Seats the policies and resets the matches.
 
         Args:
@@ -43,8 +47,9 @@ class Table:
         for seat, policy in enumerate(policies):
             if (policy.observation_dim, policy.action_dim) != (game.observation_dim, game.action_dim):
                 raise ValueError(
-                    f"policy {policy.name!r} ({policy.observation_dim} observations, {policy.action_dim} actions) cannot "
-                    f"sit in seat {seat} of {game.game_id} ({game.observation_dim} observations, {game.action_dim} actions)."
+                    f"policy {policy.name!r} ({policy.observation_dim} observations, {policy.action_dim} actions) "
+                    f"cannot sit in seat {seat} of {game.game_id} ({game.observation_dim} observations, "
+                    f"{game.action_dim} actions)."
                 )
         sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self.game, self.policies, self.deterministic = game, list(policies), deterministic

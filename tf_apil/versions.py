@@ -37,11 +37,13 @@ def problems(found: dict[str, str]) -> list[str]:
     if found["tensorflow"].startswith("2.15."):
         if found["typing-extensions"] != "4.5.0":
             wrong.append(
-                f"typing-extensions is {found['typing-extensions']}, but beside TensorFlow 2.15 anything but 4.5.0 makes "
-                "training and export die with a _DictWrapper TypeError."
+                f"typing-extensions is {found['typing-extensions']}, but beside TensorFlow 2.15 anything but 4.5.0 "
+                "makes training and export die with a _DictWrapper TypeError."
             )
         if not found["tensorflow-probability"].startswith("0.23."):
-            wrong.append(f"tensorflow-probability is {found['tensorflow-probability']}, but TensorFlow 2.15 needs 0.23.")
+            wrong.append(
+                f"tensorflow-probability is {found['tensorflow-probability']}, but TensorFlow 2.15 needs 0.23."
+            )
     else:
         wrong.append(f"tensorflow is {found['tensorflow']}, but this project runs on 2.15.1.")
     return wrong

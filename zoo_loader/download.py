@@ -87,12 +87,19 @@ def _download(entry: catalogue.Entry, advice: str) -> pathlib.Path:
             entry.url, f"sha256:{entry.sha256}", fname=target.name, path=target.parent, downloader=downloader
         )
     except requests.exceptions.RequestException as error:
-        raise ZooFileError(entry.name, f"cannot be downloaded from {entry.url} ({type(error).__name__}): no network, "
-                                       f"or the file has moved. {advice}") from error
+        raise ZooFileError(
+            entry.name,
+            f"cannot be downloaded from {entry.url} ({type(error).__name__}): no network, "
+            f"or the file has moved. {advice}",
+        ) from error
     except OSError as error:
-        raise ZooFileError(entry.name, f"cannot be stored under {target.parent} ({error.strerror or error}). Name "
-                                       f"another cache folder with {CACHE_VARIABLE}, or make room") from error
+        raise ZooFileError(
+            entry.name,
+            f"cannot be stored under {target.parent} ({error.strerror or error}). Name "
+            f"another cache folder with {CACHE_VARIABLE}, or make room",
+        ) from error
     except ValueError as error:  # What pooch raises for a wrong hash.
-        raise ZooFileError(entry.name, f"what {entry.url} sent is not the published file, whose SHA-256 is "
-                                       f"{entry.sha256}: {error}") from error
+        raise ZooFileError(
+            entry.name, f"what {entry.url} sent is not the published file, whose SHA-256 is {entry.sha256}: {error}"
+        ) from error
     return verify(target, entry)

@@ -118,14 +118,18 @@ def _parse_npy(data: bytes, name: str, kinds: str = "biuf") -> np.ndarray:
         }[version]
         shape, is_fortran, dtype = read_header(stream)
     except Exception as error:  # numpy evaluates the header as a literal, which can fail in many ways.
-        raise ZooFileError(name, f"the header of the .npy is damaged or of an unknown version "
-                                 f"({type(error).__name__})") from None
+        raise ZooFileError(
+            name, f"the header of the .npy is damaged or of an unknown version ({type(error).__name__})"
+        ) from None
     if dtype.kind not in kinds or dtype.hasobject or dtype.itemsize > 256:
         raise ZooFileError(name, "the .npy holds objects, records or text; only arrays of plain numbers are read")
     num_bytes = len(data) - stream.tell()
     if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != num_bytes:
-        raise ZooFileError(name, f"the .npy has {num_bytes} bytes of data, which does not fit its shape and dtype "
-                                 f"{dtype}; it is cut off or damaged")
+        raise ZooFileError(
+            name,
+            f"the .npy has {num_bytes} bytes of data, which does not fit its shape and dtype "
+            f"{dtype}; it is cut off or damaged",
+        )
     try:
         return np.ndarray(shape, dtype, buffer=data, offset=stream.tell(), order="F" if is_fortran else "C")
     except ValueError:  # Empty, with enormous other dimensions, or of too many.
@@ -143,12 +147,17 @@ def _parse_npz(data: bytes, name: str) -> dict[str, np.ndarray]:
         raise
     except Exception as error:  # zipfile, zlib and struct each have errors of their own for damaged archives.
         raise ZooFileError(name, f"the archive is damaged or cut off ({type(error).__name__})") from None
-    arrays = {key: _parse_npy(value, f"{name}, member {key}", kinds="biufU" if key == _MARKER else "biuf").copy()
-              for key, value in members.items()}
+    arrays = {
+        key: _parse_npy(value, f"{name}, member {key}", kinds="biufU" if key == _MARKER else "biuf").copy()
+        for key, value in members.items()
+    }
     marker = arrays.pop(_MARKER, None)
     if marker is None or marker.shape != () or str(marker) != FORMAT:
-        raise ZooFileError(name, f"the archive has no member `{_MARKER}` that says {FORMAT!r}; zoo_loader.write_arrays "
-                                 "did not write it, or a newer version did")
+        raise ZooFileError(
+            name,
+            f"the archive has no member `{_MARKER}` that says {FORMAT!r}; zoo_loader.write_arrays "
+            "did not write it, or a newer version did",
+        )
     formats.check_values(arrays, name)
     return arrays
 

@@ -162,18 +162,23 @@ def architecture_of_arrays(arrays: Mapping[str, np.ndarray], name: str) -> Archi
     """
     width, actions = (np.shape(arrays.get(key, ())) for key in ("obsfilter/sum", "logstd"))
     if len(width) != 1 or len(actions) != 2:
-        raise ZooFileError(name, "expected the variables obsfilter/sum of shape [D] and logstd of shape [1, A], "
-                                 f"found {_clip_names(arrays)}")
+        raise ZooFileError(
+            name,
+            "expected the variables obsfilter/sum of shape [D] and logstd of shape [1, A], "
+            f"found {_clip_names(arrays)}",
+        )
     architecture = (lstm if "lstmp/kernel" in arrays else mlp)(width[0], actions[1])
     expected = dict(architecture.variables)
     missing, extra = [sorted(set(a) - set(b)) for a, b in ((expected, arrays), (arrays, expected))]
     if missing or extra:
-        raise ZooFileError(name, f"for {architecture}, variables are missing: {_clip_names(missing)}; "
-                                 f"or unknown: {_clip_names(extra)}")
+        raise ZooFileError(
+            name, f"for {architecture}, variables are missing: {_clip_names(missing)}; or unknown: {_clip_names(extra)}"
+        )
     for key, shape in expected.items():
         if np.shape(arrays[key]) != shape:
-            raise ZooFileError(name, f"{key} has shape {list(np.shape(arrays[key]))}, but {architecture} "
-                                     f"has {list(shape)} there")
+            raise ZooFileError(
+                name, f"{key} has shape {list(np.shape(arrays[key]))}, but {architecture} has {list(shape)} there"
+            )
     return architecture
 
 
@@ -190,11 +195,17 @@ def check_values(arrays: Mapping[str, np.ndarray], name: str) -> None:
     for key, array in arrays.items():
         num_bad = array.size - np.count_nonzero(np.isfinite(array))
         if num_bad:
-            raise ZooFileError(name, f"{key} holds {num_bad} values of {array.size} that are NaN or infinite; "
-                                     "the file is damaged, or comes from a training run that diverged")
+            raise ZooFileError(
+                name,
+                f"{key} holds {num_bad} values of {array.size} that are NaN or infinite; "
+                "the file is damaged, or comes from a training run that diverged",
+            )
         if key.endswith("filter/count") and not np.all(array > 0):
-            raise ZooFileError(name, f"{key} is {np.min(array):g}, but a filter counts at least one sample; "
-                                     "the file is damaged, or has another layout of the same length")
+            raise ZooFileError(
+                name,
+                f"{key} is {np.min(array):g}, but a filter counts at least one sample; "
+                "the file is damaged, or has another layout of the same length",
+            )
 
 
 def filter_statistics(arrays: Mapping[str, np.ndarray], prefix: str) -> tuple[np.ndarray, np.ndarray]:
@@ -224,8 +235,11 @@ def describe_known() -> str:
     for make in (mlp, lstm):
         pattern = make("D", "A")  # Letters do for numbers, since nothing is computed with D or A here.
         variables = (f"{key} [{', '.join(map(str, shape))}]" for key, shape in pattern.variables)
-        totals = (f"{known.num_parameters} numbers for D {known.observation_dim}, A {known.action_dim}"
-                  for known in ARCHITECTURES if known.kind == pattern.kind)
+        totals = (
+            f"{known.num_parameters} numbers for D {known.observation_dim}, A {known.action_dim}"
+            for known in ARCHITECTURES
+            if known.kind == pattern.kind
+        )
         lines.append(f"  {pattern.kind}: {'; '.join(totals)} = {', '.join(variables)}")
     return "\n".join(lines)
 

@@ -43,8 +43,10 @@ def dtype_from_call(args: object) -> np.dtype:
     if type(code) is bytes and len(code) < 8:
         code = code.decode("latin-1")  # Python 2 wrote it as a byte string.
     if type(code) is not str or len(code) > 8 or not _NUMERIC_DTYPE.match(code):
-        raise Malformed("it holds an array whose dtype is not a plain number (bool, int, uint or float); object, "
-                        "structured and text arrays are refused")
+        raise Malformed(
+            "it holds an array whose dtype is not a plain number (bool, int, uint or float); object, "
+            "structured and text arrays are refused"
+        )
     return np.dtype(code)
 
 

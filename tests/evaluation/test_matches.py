@@ -103,7 +103,10 @@ def test_every_place_plays_its_share(monkeypatch, number, parallel, lengths):
 
 
 def _play(number=5, **kwargs):
-    policies = RandomPolicy(RULES.observation_dim, RULES.action_dim), ZeroPolicy(RULES.observation_dim, RULES.action_dim)
+    policies = (
+        RandomPolicy(RULES.observation_dim, RULES.action_dim),
+        ZeroPolicy(RULES.observation_dim, RULES.action_dim),
+    )
     kwargs = {"seed": 0, "physics": "draft", "num_parallel": 3} | kwargs
     return matches.play(YSNP, policies, (False, False), number, **kwargs)
 

@@ -153,7 +153,9 @@ def test_two_spheres_joined():
 
 def test_unequal_masses_joined():
     # Points of 3 kg at the origin and 1 kg at (0, 4, 0): centre at y = 1; I about x and z: 3 * 1^2 + 1 * 3^2 = 12.
-    total, centre, tensor = inertia.combine(np.array([3.0, 1.0]), np.array([[0, 0, 0], [0, 4.0, 0]]), np.zeros((2, 3, 3)))
+    total, centre, tensor = inertia.combine(
+        np.array([3.0, 1.0]), np.array([[0, 0, 0], [0, 4.0, 0]]), np.zeros((2, 3, 3))
+    )
     assert total == 4
     np.testing.assert_allclose(centre, [0, 1, 0])
     np.testing.assert_allclose(tensor, np.diag([12.0, 0, 12.0]), atol=1e-12)

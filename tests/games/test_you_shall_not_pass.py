@@ -41,7 +41,9 @@ def _check_rewards(recorded, rows, step, forward_tolerance: float) -> None:
         for seat in (BLOCKER, WALKER):
             expected = recorded.get(f"info{seat}_{name}", np.zeros(len(recorded["done"])))[rows]
             limit = forward_tolerance if (name, seat) == ("reward_forward", WALKER) else 1e-5
-            np.testing.assert_allclose(term[:, seat], sign * expected, rtol=0, atol=limit, err_msg=f"{name}, seat {seat}")
+            np.testing.assert_allclose(
+                term[:, seat], sign * expected, rtol=0, atol=limit, err_msg=f"{name}, seat {seat}"
+            )
     np.testing.assert_array_equal(step.done, recorded["done"][rows])
     winner = recorded["winner"][rows]
     np.testing.assert_array_equal(step.winner, np.where(winner.any(axis=1), winner.argmax(axis=1), -1))
@@ -230,7 +232,11 @@ def test_observation_is_what_the_layout_says():
     data, observation = game.datas[0], step.observation[0]
     assert np.abs(data.cfrc_ext).max() > 1
     for seat, other in ((0, 1), (1, 0)):
-        qpos, qvel, body = slice(24 * seat, 24 * seat + 24), slice(23 * seat, 23 * seat + 23), slice(1 + 13 * seat, 14 + 13 * seat)
+        qpos, qvel, body = (
+            slice(24 * seat, 24 * seat + 24),
+            slice(23 * seat, 23 * seat + 23),
+            slice(1 + 13 * seat, 14 + 13 * seat),
+        )
         blocks = {
             "own qpos": data.qpos[qpos],
             "own qvel": data.qvel[qvel],

@@ -110,7 +110,11 @@ def test_towers_share_nothing():
         out = model(_observations())
         mean, value = tf.reduce_sum(out.mean), tf.reduce_sum(out.value)
     for loss, own in ((mean, "policy"), (value, "value")):
-        moved = {w.name for w, g in zip(model.trainable_weights, tape.gradient(loss, model.trainable_weights)) if g is not None}
+        moved = {
+            w.name
+            for w, g in zip(model.trainable_weights, tape.gradient(loss, model.trainable_weights))
+            if g is not None
+        }
         assert len(moved) == 6 and all(own in name for name in moved)
     assert len(model.non_trainable_weights) == 2
 
@@ -124,7 +128,10 @@ def _without(arrays, name):
     [
         (lambda a: _without(a, "value/bias"), r"missing \['value/bias'\], unknown \[\]"),
         (lambda a: {**a, "extra": np.zeros(1)}, r"missing \[\], unknown \['extra'\]"),
-        (lambda a: {**a, "value_1/kernel": np.zeros((8, 6))}, r"'value_1/kernel' has shape \(8, 6\); the network has \(8, 5\)"),
+        (
+            lambda a: {**a, "value_1/kernel": np.zeros((8, 6))},
+            r"'value_1/kernel' has shape \(8, 6\); the network has \(8, 5\)",
+        ),
         (lambda a: {**a, "normalizer/mean": np.zeros(D + 1)}, r"'normalizer/mean' has shape \(7,\)"),
     ],
 )

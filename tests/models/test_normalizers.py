@@ -20,7 +20,11 @@ def _with_prior(data: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(hnp.arrays(np.float64, st.tuples(st.integers(1, 7), st.just(3)), elements=_NUMBERS), min_size=1, max_size=6))
+@given(
+    st.lists(
+        hnp.arrays(np.float64, st.tuples(st.integers(1, 7), st.just(3)), elements=_NUMBERS), min_size=1, max_size=6
+    )
+)
 def test_any_way_of_cutting_a_stream_equals_the_whole(batches):
     moments = RunningMoments((3,))
     for batch in batches:

@@ -88,7 +88,9 @@ def test_the_learning_policy_keeps_what_its_learner_needs(arrays):
 def test_learning_is_gaussian_with_info(arrays):
     """The same weights, the same chance, the same actions, whether the policy learns or only plays."""
     learning = LearningPolicy("l", arrays)
-    playing = GaussianPolicy("g", lambda o: (learning.network.mean(learning.network.normalize(o)), learning.network.log_std), D, A)
+    playing = GaussianPolicy(
+        "g", lambda o: (learning.network.mean(learning.network.normalize(o)), learning.network.log_std), D, A
+    )
     observation = _rng(5).normal(size=(4, D)).astype(np.float32)
     for deterministic in (True, False):
         one, other = (policy.act(observation, None, _rng(3), deterministic).action for policy in (learning, playing))

@@ -114,7 +114,9 @@ def test_shipped_policies_can_be_loaded():
         assert named.policy(name, RULES).action_dim == 17 or "YouShallNotPass" not in name
 
 
-@pytest.mark.parametrize("name, stem", [("ysnp/walker", "agent2_parameters-v1"), ("ysnp/blocker", "agent1_parameters-v1")])
+@pytest.mark.parametrize(
+    "name, stem", [("ysnp/walker", "agent2_parameters-v1"), ("ysnp/blocker", "agent1_parameters-v1")]
+)
 def test_zoo_policies_act_as_recorded(vectors, zoo_dir, name, stem):
     with np.load(vectors / "public" / "YouShallNotPassHumans.npz") as file:
         observation, mean, log_std = (file[f"policy/{stem}/{key}"] for key in ("obs", "mean", "logstd"))

@@ -60,7 +60,9 @@ def test_signatures(model, exported):
 def test_sampling_is_decided_by_its_seed(model, exported):
     sample = tf.saved_model.load(str(exported)).signatures["sample"]
     observation = tf.constant(np.tile(_observations(1), (5000, 1)))
-    first, same, other = (sample(observation=observation, seed=tf.constant(s))["action"].numpy() for s in ([1, 2], [1, 2], [1, 3]))
+    first, same, other = (
+        sample(observation=observation, seed=tf.constant(s))["action"].numpy() for s in ([1, 2], [1, 2], [1, 3])
+    )
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 0.1
     np.testing.assert_allclose(first.mean(axis=0), model(observation[:1]).mean[0], atol=0.1)
@@ -141,7 +143,9 @@ def test_an_older_policy_is_replaced(model, tmp_path):
     serving.export(other, tmp_path / "policy", {**_CARD, "seat": 1})
     policy = serving.load(tmp_path / "policy")
     assert policy.card["seat"] == 1
-    np.testing.assert_allclose(policy.act(_observations(2), None, None, True).action, other(_observations(2)).mean, atol=1e-6)
+    np.testing.assert_allclose(
+        policy.act(_observations(2), None, None, True).action, other(_observations(2)).mean, atol=1e-6
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["policy"]
 
 

@@ -8,7 +8,11 @@ from tf_apil.training.checkpoints import CheckpointError, Checkpoints
 
 
 def _arrays(number: int) -> dict[str, np.ndarray]:
-    return {"model/kernel": np.full((2, 3), number, np.float32), "rewards/count": np.asarray(number + 0.1), "step": np.asarray(number)}
+    return {
+        "model/kernel": np.full((2, 3), number, np.float32),
+        "rewards/count": np.asarray(number + 0.1),
+        "step": np.asarray(number),
+    }
 
 
 def test_round_trip_keeps_bits_dtypes_and_shapes(tmp_path):
@@ -50,7 +54,9 @@ def test_other_files_are_no_checkpoints(tmp_path):
     assert (tmp_path / "best.npz").exists()
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:200] + bytes([b[200] ^ 255]) + b[201:]])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:200] + bytes([b[200] ^ 255]) + b[201:]]
+)
 def test_a_damaged_checkpoint_says_what_to_do(tmp_path, damage):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(3, _arrays(3))
@@ -76,7 +82,10 @@ def test_a_full_disk_leaves_the_older_ones(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(zoo_loader, "write_arrays", full)
-    with pytest.raises(CheckpointError, match=r"000000000004.npz cannot be written \(No space left on device\).*older ones are untouched"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"000000000004.npz cannot be written \(No space left on device\).*older ones are untouched",
+    ):
         checkpoints.save(4, _arrays(4))
     monkeypatch.undo()
     assert checkpoints.steps() == [3]

@@ -6,7 +6,13 @@ import pytest
 
 from tf_apil.training.experiment import ExperimentMismatch, claim
 
-_SETTINGS = {"Task.game": "ysnp", "PPOLearner.hidden": (64, 64), "seed": 0, "initial_policy": None, "PPOLearner.learning_rate": 3e-4}
+_SETTINGS = {
+    "Task.game": "ysnp",
+    "PPOLearner.hidden": (64, 64),
+    "seed": 0,
+    "initial_policy": None,
+    "PPOLearner.learning_rate": 3e-4,
+}
 
 
 def test_the_same_settings_again(tmp_path):

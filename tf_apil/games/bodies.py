@@ -16,7 +16,7 @@ _CONTROL_RANGE = (-0.4, 0.4)
 
 
 class _Part(NamedTuple):
-    """A geom of a body. `start` and `end` are the ends of a capsule's axis in the body's frame, m; `end` None: sphere."""
+    """A geom of a body: a capsule whose axis goes from `start` to `end` in the body's frame, m; a sphere if `end` is None."""
 
     name: str
     radius: float

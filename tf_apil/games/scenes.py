@@ -72,7 +72,7 @@ def _add_view(spec: mujoco.MjSpec) -> None:
     sun.type, sun.castshadow, sun.specular = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, True, [0.25, 0.25, 0.25]
     # "side" sees the whole field from the touchline, "corner" looks along it from behind the left goal line.
     spec.worldbody.add_camera(name="side", pos=[0, -9.5, 3.4], xyaxes=[1, 0, 0, 0, 0.29, 1], fovy=40)
-    spec.worldbody.add_camera(name="corner", pos=[-6.6, -4.6, 3.0], xyaxes=[0.63, -0.78, 0, 0.27, 0.22, 1], fovy=45)
+    spec.worldbody.add_camera(name="corner", pos=[-7.5, -6.0, 3.2], xyaxes=[0.71, -0.70, 0, 0.20, 0.20, 1], fovy=42)
     view = spec.visual
     view.headlight.ambient, view.headlight.diffuse, view.headlight.specular = [0.32] * 3, [0.22] * 3, [0.05] * 3
     view.global_.offwidth, view.global_.offheight = 1920, 1080

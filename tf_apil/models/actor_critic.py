@@ -51,7 +51,9 @@ class ActorCritic(tf.keras.Model):
 
     recurrent = False
 
-    def __init__(self, observation_dim: int, action_dim: int, hidden: tuple[int, ...] = (64, 64), seed: int = 0, **kwargs):
+    def __init__(
+        self, observation_dim: int, action_dim: int, hidden: tuple[int, ...] = (64, 64), seed: int = 0, **kwargs
+    ):
         """Creates all variables; `seed` decides the weights."""
         super().__init__(**kwargs)
         self.observation_dim, self.action_dim, self.hidden = observation_dim, action_dim, tuple(hidden)
@@ -133,7 +135,9 @@ class ActorCritic(tf.keras.Model):
             hidden = tuple(len(arrays[f"policy_{i}/bias"]) for i in range(depth))
             sizes = len(arrays["normalizer/mean"]), len(arrays["log_std"])
         except (KeyError, TypeError) as error:
-            raise ValueError(f"these are not the arrays of an ActorCritic: {error} is missing or has no length.") from None
+            raise ValueError(
+                f"these are not the arrays of an ActorCritic: {error} is missing or has no length."
+            ) from None
         model = cls(*sizes, hidden)
         model.set_arrays(arrays)
         return model
@@ -147,10 +151,12 @@ class NumpyActorCritic:
         self._mean = arrays["normalizer/mean"].astype(np.float32)
         self._scale = (1 / np.sqrt(arrays["normalizer/variance"] + normalizers.EPSILON)).astype(np.float32)
         depth = sum(name.startswith("policy_") and name.endswith("/bias") for name in arrays) - 1
-        self._towers = {
-            tower: [(arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in (*(f"{tower}_{i}" for i in range(depth)), head)]
-            for tower, head in (("policy", "policy_mean"), ("value", "value"))
-        }  # fmt: skip
+
+        def tower(*names):
+            return [(arrays[f"{name}/kernel"], arrays[f"{name}/bias"]) for name in names]
+
+        self._policy = tower(*(f"policy_{i}" for i in range(depth)), "policy_mean")
+        self._value = tower(*(f"value_{i}" for i in range(depth)), "value")
         self.log_std = arrays["log_std"]
 
     def normalize(self, observation: np.ndarray) -> np.ndarray:
@@ -159,14 +165,15 @@ class NumpyActorCritic:
 
     def mean(self, z: np.ndarray) -> np.ndarray:
         """`[B, A]` from normalised observations."""
-        return self._run("policy", z)
+        return _run(self._policy, z)
 
     def value(self, z: np.ndarray) -> np.ndarray:
         """`[B]` from normalised observations."""
-        return self._run("value", z)[:, 0]
+        return _run(self._value, z)[:, 0]
 
-    def _run(self, tower: str, z: np.ndarray) -> np.ndarray:
-        *hidden, (kernel, bias) = self._towers[tower]
-        for k, b in hidden:
-            z = np.tanh(z @ k + b)
-        return z @ kernel + bias
+
+def _run(tower: list[tuple[np.ndarray, np.ndarray]], z: np.ndarray) -> np.ndarray:
+    *hidden, (kernel, bias) = tower
+    for k, b in hidden:
+        z = np.tanh(z @ k + b)
+    return z @ kernel + bias

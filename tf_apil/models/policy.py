@@ -54,7 +54,9 @@ def check_observation(policy: Policy, observation: np.ndarray) -> None:
         )
     if not np.isfinite(observation).all():
         row, entry = np.argwhere(~np.isfinite(observation))[0]
-        raise ValueError(f"the observation of match {row} is {observation[row, entry]} at entry {entry}; must be finite.")
+        raise ValueError(
+            f"the observation of match {row} is {observation[row, entry]} at entry {entry}; must be finite."
+        )
 
 
 class ZeroPolicy:
@@ -84,7 +86,9 @@ class RandomPolicy:
         return None
 
     def act(self, observation, state, random, deterministic) -> PolicyStep:
-        return PolicyStep(random.uniform(-self._limit, self._limit, (len(observation), self.action_dim)).astype(np.float32))
+        return PolicyStep(
+            random.uniform(-self._limit, self._limit, (len(observation), self.action_dim)).astype(np.float32)
+        )
 
 
 class GaussianPolicy:

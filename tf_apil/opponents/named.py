@@ -3,7 +3,7 @@
 | name | what it is |
 |---|---|
 | `zero`, `random` | never moves a motor; draws every control uniformly from its range |
-| `multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1`, `ysnp/walker` | a zoo policy, by its catalogue name or alias |
+| `multicomp/<Game>-v0/agent2_parameters-v1`, `ysnp/walker` | a zoo policy, by its catalogue name or alias |
 | `tf_apil/YouShallNotPassHumans-v0/walker-v1` | a policy that ships with this package |
 | `path/to/weights.pkl`, `.npy`, `.npz` | a weight file |
 | `path/to/run` | the newest policy of a training run |
@@ -83,14 +83,22 @@ def card(name: str, zoo_dir: str | None = None) -> dict:
     entry, path = resolve.find(name, zoo_dir)
     if entry is None:
         return {"source": str(path)}
-    return {"source": entry.name, "game": entry.game, "seats": list(entry.seats), "citation": entry.citation, "sha256": entry.sha256}
+    return {
+        "source": entry.name,
+        "game": entry.game,
+        "seats": list(entry.seats),
+        "citation": entry.citation,
+        "sha256": entry.sha256,
+    }
 
 
 def _arrays(name: str, zoo_dir: str | None) -> dict[str, np.ndarray]:
     if name in shipped():
         return zoo_loader.read_arrays(shipped()[name])
     if name.startswith("tf_apil/"):
-        raise zoo_loader.UnknownNameError(f"no policy {name!r} ships with this package; there are: {', '.join(shipped())}.")
+        raise zoo_loader.UnknownNameError(
+            f"no policy {name!r} ships with this package; there are: {', '.join(shipped())}."
+        )
     _, path = resolve.find(name, zoo_dir)
     return zoo_loader.read_arrays(path)
 
@@ -112,5 +120,7 @@ def _saved_model(name: str) -> pathlib.Path | None:
         return path
     steps = sorted(p for p in (path / "policies").glob("*") if (p / "saved_model.pb").exists())
     if not steps:
-        raise FileNotFoundError(f"{path} is a folder without a policy: neither a SavedModel nor a run with policies/<step>/.")
+        raise FileNotFoundError(
+            f"{path} is a folder without a policy: neither a SavedModel nor a run with policies/<step>/."
+        )
     return steps[-1]

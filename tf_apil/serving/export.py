@@ -52,8 +52,8 @@ def module(model: tf.keras.Model) -> tuple[tf.Module, dict]:
 def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathlib.Path:
     """Writes `model` as a SavedModel folder, and `card` into its `policy.json`.
 
-    The folder is written beside and moved into place: whoever reads `path` finds a whole one or none. An older one there
-    is replaced.
+    The folder is written beside and moved into place: whoever reads `path` finds a whole one or none. An older one
+    there is replaced.
 
     Args:
         model: a feed-forward policy network.

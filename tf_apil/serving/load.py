@@ -41,4 +41,6 @@ def load(path: str | pathlib.Path) -> ServedPolicy:
         card = json.loads((path / CARD).read_text())
         return ServedPolicy(str(path), tf.saved_model.load(str(path)), card)
     except (json.JSONDecodeError, KeyError, OSError, tf.errors.OpError) as error:
-        raise ValueError(f"the policy in {path} is damaged ({type(error).__name__}: {error}); export it again.") from error
+        raise ValueError(
+            f"the policy in {path} is damaged ({type(error).__name__}: {error}); export it again."
+        ) from error

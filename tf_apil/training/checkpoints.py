@@ -57,5 +57,9 @@ class Checkpoints:
         try:
             return steps[-1], zoo_loader.read_arrays(path)
         except zoo_loader.ZooFileError as error:
-            older = f"delete it to continue from step {steps[-2]}" if len(steps) > 1 else "there is no older one: start anew"
+            older = (
+                f"delete it to continue from step {steps[-2]}"
+                if len(steps) > 1
+                else "there is no older one: start anew"
+            )
             raise CheckpointError(f"checkpoint {path} is unreadable ({error}); {older}.") from error

@@ -28,7 +28,9 @@ def claim(root_dir: pathlib.Path, settings: dict) -> None:
     if not path.exists():
         others = [p.name for p in root_dir.iterdir() if p.name in ("checkpoints", "metrics.jsonl", "policies")]
         if others:
-            raise ExperimentMismatch(f"{root_dir} holds {', '.join(others)} but no {_FILE}: it is not a run of this program.")
+            raise ExperimentMismatch(
+                f"{root_dir} holds {', '.join(others)} but no {_FILE}: it is not a run of this program."
+            )
         part = path.with_suffix(".part")
         part.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
         os.replace(part, path)
@@ -44,5 +46,6 @@ def claim(root_dir: pathlib.Path, settings: dict) -> None:
     ]
     if differences:
         raise ExperimentMismatch(
-            f"{root_dir} holds another experiment: {'; '.join(differences)}. Give another --root_dir, or the same settings."
+            f"{root_dir} holds another experiment: {'; '.join(differences)}. Give another --root_dir, or the same "
+            "settings."
         )

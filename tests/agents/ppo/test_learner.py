@@ -72,11 +72,21 @@ def test_losses_by_hand():
     random = np.random.default_rng(0)
     rollout = _rollout(learner, random)
     now = rollout.info | {"mean": rollout.info["mean"].astype(float), "value": rollout.info["value"].astype(float)}
-    stale = {"mean": now["mean"] + random.normal(0, 0.3, now["mean"].shape), "value": now["value"] + random.normal(0, 0.4, (T, M))}
+    stale = {
+        "mean": now["mean"] + random.normal(0, 0.3, now["mean"].shape),
+        "value": now["value"] + random.normal(0, 0.4, (T, M)),
+    }
     deviation = np.exp(-0.5)
-    log_prob = {who: stats.norm(mean, deviation).logpdf(rollout.action).sum(axis=-1) for who, mean in (("now", now["mean"]), ("then", stale["mean"]))}
+    log_prob = {
+        who: stats.norm(mean, deviation).logpdf(rollout.action).sum(axis=-1)
+        for who, mean in (("now", now["mean"]), ("then", stale["mean"]))
+    }
     rollout = rollout._replace(
-        info={**rollout.info, **{k: v.astype(np.float32) for k, v in stale.items()}, "log_prob": log_prob["then"].astype(np.float32)}
+        info={
+            **rollout.info,
+            **{k: v.astype(np.float32) for k, v in stale.items()},
+            "log_prob": log_prob["then"].astype(np.float32),
+        }
     )
     reward = random.normal(size=(T, M))
     # Every step ends a match, so a return is its reward; the scaler divides by the deviation of all of them (with its
@@ -100,7 +110,9 @@ def test_losses_by_hand():
     for name, value in expected.items():
         assert scalars[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
     assert scalars["Train/return_std"] == pytest.approx(deviation_of_returns)
-    assert scalars["Train/explained_variance"] == pytest.approx(1 - np.var(target - stale["value"]) / np.var(target), abs=1e-4)
+    assert scalars["Train/explained_variance"] == pytest.approx(
+        1 - np.var(target - stale["value"]) / np.var(target), abs=1e-4
+    )
 
 
 def test_the_first_step_of_adam_by_hand():
@@ -134,7 +146,9 @@ def test_kl_and_clip_fraction_are_of_the_whole_batch_after_the_update():
 
 def test_it_learns_a_bandit():
     """The mean goes to the known best action, for every observation, and the deviation shrinks."""
-    learner = _learner(num_matches=64, hidden=(16,), learning_rate=1e-2, num_minibatches=4, num_epochs=4, initial_log_std=-0.5)
+    learner = _learner(
+        num_matches=64, hidden=(16,), learning_rate=1e-2, num_minibatches=4, num_epochs=4, initial_log_std=-0.5
+    )
     _iterate(learner, range(60), steps=4, matches=64)
     observation = np.array([[-0.8, 0.3], [0.0, -0.5], [0.8, 0.0]], np.float32)
     mean = learner.model(observation).mean.numpy()
@@ -155,7 +169,9 @@ def test_the_critic_learns_what_comes_later():
         policy = learner.policy()
         answers = [policy.act(o, None, np.random.default_rng(0), False) for o in raw]
         info = {name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info}
-        rollout = rollout._replace(raw_observation=raw, info=info, action=np.stack([a.action for a in answers]), done=phase > 0.5)
+        rollout = rollout._replace(
+            raw_observation=raw, info=info, action=np.stack([a.action for a in answers]), done=phase > 0.5
+        )
         learner.learn(rollout, phase.astype(float), iteration)
     first, second = learner.model(np.array([[0, 0], [1, 0]], np.float32)).value.numpy()
     scale = np.sqrt(learner.rewards.moments.variance)
@@ -225,7 +241,10 @@ def test_arrays_of_another_network():
 
 def test_starting_from_another_policy():
     learner, other = _learner(), ActorCritic(D, A, (8,), seed=5)
-    arrays = other.arrays() | {"normalizer/mean": np.full(D, 2, np.float32), "normalizer/variance": np.full(D, 9, np.float32)}
+    arrays = other.arrays() | {
+        "normalizer/mean": np.full(D, 2, np.float32),
+        "normalizer/variance": np.full(D, 9, np.float32),
+    }
     other.set_arrays(arrays)
     learner.start_from(other)
     for name, array in learner.model.arrays().items():

@@ -1,9 +1,9 @@
 """Fits an `ActorCritic`'s policy to an expert's action distribution on a growing set of observations."""
 
-import gin
 import numpy as np
 import tensorflow as tf
 
+import gin
 from tf_apil.models import normalizers
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.policy import LearningPolicy
@@ -32,7 +32,9 @@ class DaggerLearner:
         self.model = ActorCritic(observation_dim, action_dim, hidden, seed=seed, name="actor_critic")
         self._observations = normalizers.RunningMoments((observation_dim,))
         self._optimizer = tf.keras.optimizers.Adam(learning_rate)
-        self._weights = [w for layer in (*self.model.policy_tower, self.model.policy_mean) for w in layer.trainable_weights]
+        self._weights = [
+            w for layer in (*self.model.policy_tower, self.model.policy_mean) for w in layer.trainable_weights
+        ]
         self._weights.append(self.model.log_std)
         self._optimizer.build(self._weights)
         self._num_epochs, self._minibatch_size = num_epochs, minibatch_size

@@ -2,10 +2,10 @@
 
 import pathlib
 
-import gin
 import numpy as np
 from absl import logging
 
+import gin
 import zoo_loader
 from tf_apil import games, rollouts
 from tf_apil.agents.dagger.learner import DaggerLearner
@@ -60,7 +60,9 @@ def train(
             game_seed, policy_seed = np.random.SeedSequence([seed, iteration, place]).spawn(2)
             batch = games.make(game, num_matches, game_seed, physics=physics)
             seated = (player, other) if seat == 0 else (other, player)
-            rollout = rollouts.collect(rollouts.Table(batch, seated, (False, False), policy_seed), seat, steps_per_match)
+            rollout = rollouts.collect(
+                rollouts.Table(batch, seated, (False, False), policy_seed), seat, steps_per_match
+            )
             seen.append(rollout.raw_observation.reshape(-1, rules.observation_dim))
             won, ended = won + int((rollout.winner == seat).sum()), ended + int(rollout.done.sum())
             batch.close()

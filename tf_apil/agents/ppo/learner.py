@@ -1,12 +1,12 @@
 """PPO on rollouts of ours: tf-agents' `PPOClipAgent` in one in-graph loop over shuffled minibatches."""
 
-import gin
 import numpy as np
 import tensorflow as tf
 from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step, trajectory
 
+import gin
 from tf_apil.agents.ppo import advantages, networks
 from tf_apil.models import normalizers
 from tf_apil.models.actor_critic import ActorCritic
@@ -173,8 +173,8 @@ class PPOLearner:
         scalars = {name: float(loss) for name, loss in losses.items()}
         if not np.isfinite(scalars["Losses/total"]):
             raise FloatingPointError(
-                f"the PPO loss is {scalars['Losses/total']} in iteration {iteration}; the last checkpoint is untouched. "
-                "A smaller PPOLearner.learning_rate, or a look at the rewards, may help."
+                f"the PPO loss is {scalars['Losses/total']} in iteration {iteration}; the last checkpoint is "
+                "untouched. A smaller PPOLearner.learning_rate, or a look at the rewards, may help."
             )
         self.observations.update(rollout.raw_observation.reshape(-1, rollout.raw_observation.shape[-1]))
         self.model.normalizer.assign(self.observations)
@@ -186,7 +186,9 @@ class PPOLearner:
     def _permutations(self, size: int, iteration: int) -> tf.Tensor:
         """`[num_epochs * num_minibatches, minibatch]` int32, each epoch a fresh shuffle."""
         if size % self._num_minibatches:
-            raise ValueError(f"a rollout of {size} steps cannot be cut into {self._num_minibatches} minibatches of equal size.")
+            raise ValueError(
+                f"a rollout of {size} steps cannot be cut into {self._num_minibatches} minibatches of equal size."
+            )
         random = np.random.default_rng([self._seed, iteration])
         shuffles = [random.permutation(size).reshape(self._num_minibatches, -1) for _ in range(self._num_epochs)]
         return tf.constant(np.concatenate(shuffles), tf.int32)

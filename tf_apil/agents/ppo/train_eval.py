@@ -4,12 +4,11 @@ import dataclasses
 import pathlib
 import time
 
-import gin
 import numpy as np
-import tensorflow as tf
 import tqdm.auto
 from absl import logging
 
+import gin
 from tf_apil import games, rollouts, serving
 from tf_apil.agents.ppo.learner import PPOLearner
 from tf_apil.evaluation import matches
@@ -111,11 +110,12 @@ def train_eval(
             last = run.iteration == total
             if last or run.iteration % eval_interval == 0:
                 scalars |= run.evaluate(eval_matches, eval_physics)
+            # The line comes before the checkpoint: a run killed between the two writes it once more, and loses none.
+            log.write(run.iteration - 1, run.env_steps, scalars)
             if last or run.iteration % checkpoint_interval == 0:
                 run.save()
-            if last or run.iteration % eval_interval == 0:
+            if run.iteration % eval_interval == 0 and not last:
                 run.export()
-            log.write(run.iteration - 1, run.env_steps, scalars)
             _report(bar, run, total, scalars)
     log.close()
     return run.export()

@@ -1,0 +1,275 @@
+"""Whole training runs, tiny: what they leave behind, that they repeat, and that they go on after any interruption."""
+
+import json
+import math
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tf_apil import games, serving
+from tf_apil.agents.ppo import train_eval as lib
+from tf_apil.opponents import named
+from tf_apil.training import checkpoints, experiment, metrics
+
+ROOT = pathlib.Path(__file__).parents[3]
+BATCH = 32
+BINDINGS = [
+    "Task.victim = 'zero'", "Task.physics = 'draft'", "Task.num_matches = 2", "Task.steps_per_match = 16",
+    "PPOLearner.hidden = (4,)", "PPOLearner.num_minibatches = 2", "PPOLearner.num_epochs = 1",
+    "train_eval.eval_matches = 2", "train_eval.num_threads = 2", "train_eval.checkpoint_interval = 1",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _bindings(clean_gin):
+    clean_gin.parse_config(BINDINGS)
+
+
+def _train(root, iterations: int, **kwargs) -> pathlib.Path:
+    return lib.train_eval(str(root), num_env_steps=iterations * BATCH, **kwargs)
+
+
+def _records(root) -> list[dict]:
+    """Records without what depends on the clock; NaN as None, so that they compare."""
+    records = []
+    for record in metrics.read(root):
+        record = {k: v for k, v in record.items() if not k.startswith("Time/")}
+        records.append({k: None if isinstance(v, float) and math.isnan(v) else v for k, v in record.items()})
+    return records
+
+
+def _newest(root) -> tuple[int, dict[str, np.ndarray]]:
+    return checkpoints.Checkpoints(root / "checkpoints").latest()
+
+
+# One run of six iterations (long enough for matches to end), which several tests look at.
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    import gin
+
+    root = tmp_path_factory.mktemp("runs") / "finished"
+    gin.clear_config()
+    gin.parse_config(BINDINGS)
+    return root, _train(root, 6)
+
+
+def test_what_a_run_leaves_behind(finished):
+    root, policy = finished
+    assert policy == root / "policies" / f"{6 * BATCH:012d}"
+    assert (policy / "saved_model.pb").exists() and (policy / "policy.json").exists()
+    assert checkpoints.Checkpoints(root / "checkpoints").steps() == [4, 5, 6]
+    assert list((root / "train").glob("events.*")) and list((root / "eval").glob("events.*"))
+    assert "PPOLearner.hidden = (4,)" in (root / "operative_config.gin").read_text()
+    assert json.loads((root / "experiment.json").read_text())["Task.victim"] == "zero"
+    assert not [p for p in root.rglob("*") if p.suffix == ".part" or ".part" in p.name]
+
+
+def test_metrics_of_a_run(finished):
+    records = metrics.read(finished[0])
+    assert [r["iteration"] for r in records] == list(range(6))
+    assert [r["env_steps"] for r in records] == [BATCH * n for n in range(1, 7)]
+    always = {"Losses/total", "Losses/policy_gradient", "Losses/value", "Losses/entropy", "Train/approx_kl", "Train/clip_fraction",
+              "Train/explained_variance", "Train/action_std", "Time/steps_per_second", "Metrics/NumberOfEpisodes"}  # fmt: skip
+    for record in records:
+        assert always <= record.keys()
+        if record["Metrics/NumberOfEpisodes"]:
+            rates = [record[f"Metrics/{rate}Rate"] for rate in ("Win", "Tie", "Loss")]
+            assert sum(rates) == pytest.approx(1)
+    assert sum(r["Metrics/NumberOfEpisodes"] for r in records) >= 1  # a walker that does not move falls in that time
+    assert ["Eval/WinRate" in r for r in records] == [False] * 5 + [True]  # the last iteration is evaluated
+    assert records[-1]["Eval/WinRate"] == 1
+
+
+def test_the_card_says_what_the_policy_is(finished):
+    card = serving.load(finished[1]).card
+    assert card == {
+        "game": "multicomp/YouShallNotPassHumans-v0", "seat": 0, "trained_against": "zero", "physics": "draft",
+        "trained_by": "tf_apil.agents.ppo", "env_steps": 6 * BATCH, "seed": 0, "observation_dim": 380, "action_dim": 17,
+    }  # fmt: skip
+
+
+def test_the_exported_policy_is_the_last_checkpoint(finished):
+    """And a run's folder names its newest policy."""
+    root, _ = finished
+    step, arrays = _newest(root)
+    model = {name.removeprefix("model/"): array for name, array in arrays.items() if name.startswith("model/")}
+    from tf_apil.models.actor_critic import ActorCritic
+
+    observation = np.random.default_rng(0).normal(size=(3, 380)).astype(np.float32)
+    policy = named.policy(str(root), games.get("multicomp/YouShallNotPassHumans-v0"))
+    expected = ActorCritic.from_arrays(model)(observation).mean
+    np.testing.assert_allclose(policy.act(observation, None, None, True).action, expected, atol=1e-5)
+    assert step == 6
+
+
+def test_a_finished_run_given_again_does_nothing(finished, clean_gin):
+    root, policy = finished
+    clean_gin.parse_config(BINDINGS)
+    records, arrays = _records(root), _newest(root)[1]
+    assert _train(root, 6) == policy
+    assert _records(root) == records
+    for name, array in _newest(root)[1].items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_same_seed_same_run(finished, tmp_path):
+    root, _ = finished
+    _train(tmp_path / "again", 6, num_threads=1)
+    assert _records(tmp_path / "again") == _records(root)
+    for name, array in _newest(tmp_path / "again")[1].items():
+        np.testing.assert_array_equal(array, _newest(root)[1][name], name)
+
+
+def test_other_seed_other_run(finished, tmp_path):
+    _train(tmp_path / "other", 1, seed=1)
+    assert _records(tmp_path / "other")[0]["Losses/total"] != _records(finished[0])[0]["Losses/total"]
+
+
+# Interruptions.
+
+
+def test_fewer_steps_and_then_more(tmp_path):
+    _train(tmp_path, 2)
+    first = _records(tmp_path)
+    before = _newest(tmp_path)
+    _train(tmp_path, 4)
+    records = _records(tmp_path)
+    assert [r["iteration"] for r in records] == [0, 1, 2, 3]
+    assert records[:2] == first
+    step, arrays = _newest(tmp_path)
+    assert (before[0], step) == (2, 4)
+    # Statistics and optimiser went on: 2 batches of 32 observations, then 4; 2 minibatches a batch.
+    assert arrays["observations/count"] == pytest.approx(4 * BATCH, abs=1e-3)
+    assert arrays["optimizer/0"] == 4 * 2
+    assert np.abs(arrays["model/policy_0/kernel"] - before[1]["model/policy_0/kernel"]).max() < 0.1
+
+
+def test_steps_are_rounded_up_to_batches(tmp_path):
+    lib.train_eval(str(tmp_path), num_env_steps=BATCH + 1)
+    assert [r["env_steps"] for r in metrics.read(tmp_path)] == [BATCH, 2 * BATCH]
+
+
+def test_iterations_after_the_last_checkpoint_are_played_again(tmp_path, monkeypatch):
+    """Killed in iteration 3, a checkpoint at 2: iteration 2's line was written, and must not be there twice."""
+    real, calls = lib.Run.train_one_iteration, []
+
+    def killed_in_the_fourth(run):
+        calls.append(run.iteration)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(run)
+
+    monkeypatch.setattr(lib.Run, "train_one_iteration", killed_in_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path, 6, checkpoint_interval=2)
+    assert [r["iteration"] for r in _records(tmp_path)] == [0, 1, 2]
+    monkeypatch.undo()
+    _train(tmp_path, 6, checkpoint_interval=2)
+    assert calls == [0, 1, 2, 3]
+    assert [r["iteration"] for r in _records(tmp_path)] == list(range(6))
+
+
+@pytest.mark.xfail(strict=True, reason="defect: the checkpoint of an iteration is written before its line of metrics, so a "
+                                       "run killed between the two lacks that line for ever")  # fmt: skip
+def test_no_line_is_lost_between_checkpoint_and_metrics(tmp_path, monkeypatch):
+    real = metrics.MetricsLog.write
+
+    def killed(log, iteration, *args):
+        if iteration == 1:
+            raise KeyboardInterrupt
+        real(log, iteration, *args)
+
+    monkeypatch.setattr(metrics.MetricsLog, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path, 3)
+    monkeypatch.undo()
+    _train(tmp_path, 3)
+    assert [r["iteration"] for r in _records(tmp_path)] == [0, 1, 2]
+
+
+def test_a_run_that_is_killed_goes_on(tmp_path):
+    """A real process, killed without warning in the middle; the same command continues it."""
+    root = tmp_path / "run"
+    command = [sys.executable, "-m", "binaries.train_adversary", f"--root_dir={root}", f"--num_env_steps={10_000 * BATCH}",
+               *(f"--gin_bindings={binding}" for binding in BINDINGS)]  # fmt: skip
+    with open(tmp_path / "output", "w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 120
+        while len(checkpoints.Checkpoints(root / "checkpoints").steps()) < 2:
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "output").read_text()
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    reached, before = _newest(root)
+    assert reached >= 2
+    _train(root, reached + 2)
+    assert _newest(root)[0] == reached + 2
+    iterations = [r["iteration"] for r in _records(root)]
+    assert iterations == sorted(set(iterations)) and iterations[-1] == reached + 1
+    assert len(iterations) >= reached + 1  # all, but for the one that may have been killed while it was being logged
+    assert _newest(root)[1]["observations/count"] == pytest.approx((reached + 2) * BATCH, abs=1e-2)
+
+
+# Refusals.
+
+
+def test_other_settings_in_the_same_folder(finished, clean_gin):
+    clean_gin.parse_config([*BINDINGS, "PPOLearner.clip = 0.1", "Task.dense_fraction = 0.5"])
+    with pytest.raises(experiment.ExperimentMismatch) as caught:
+        _train(finished[0], 7, seed=2)
+    for difference in (
+        "PPOLearner.clip is 0.2 there, 0.1 here",
+        "Task.dense_fraction is 0.0 there, 0.5 here",
+        "seed is 0 there, 2 here",
+    ):
+        assert difference in str(caught.value)
+    assert "learning_rate" not in str(caught.value)
+
+
+def test_a_damaged_checkpoint(tmp_path):
+    _train(tmp_path, 2)
+    newest = tmp_path / "checkpoints" / f"{2:012d}.npz"
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(checkpoints.CheckpointError, match="delete it to continue from step 1"):
+        _train(tmp_path, 3)
+    assert [r["iteration"] for r in _records(tmp_path)] == [0, 1]  # nothing was lost by the attempt
+    newest.unlink()
+    _train(tmp_path, 3)
+    assert [r["iteration"] for r in _records(tmp_path)] == [0, 1, 2]
+
+
+# Settings.
+
+
+def test_reward_mixes_sparse_and_dense():
+    # c = 0.25: 0.75 * 0.01 * 1000 + 0.25 * 0.1 * 4 = 7.5 + 0.1
+    rollout = type("", (), {"sparse_reward": np.array([[1000.0]]), "dense_reward": np.array([[4.0]])})
+    assert lib.Task(dense_fraction=0.25).reward(rollout).item() == pytest.approx(7.6)
+    assert lib.Task(dense_fraction=0.0).reward(rollout).item() == 10
+
+
+@pytest.mark.parametrize("victim_seat", [0, 1])
+def test_either_seat_can_be_trained(tmp_path, clean_gin, victim_seat):
+    clean_gin.parse_config(f"Task.victim_seat = {victim_seat}")
+    policy = _train(tmp_path, 1)
+    assert serving.load(policy).card["seat"] == 1 - victim_seat
+    # The victim never moves, and so falls: as walker it loses, as blocker it may yet win against a beginner.
+    record = metrics.read(tmp_path)[0]
+    assert record["Eval/WinRate"] == (1 if victim_seat == 1 else 0)
+
+
+@pytest.mark.parametrize("seat", [2, -1])
+def test_a_seat_that_is_none(tmp_path, clean_gin, seat):
+    clean_gin.parse_config(f"Task.victim_seat = {seat}")
+    with pytest.raises(ValueError, match=f"victim_seat is {seat}; it must be 0 or 1"):
+        _train(tmp_path, 1)

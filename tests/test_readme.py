@@ -1,0 +1,50 @@
+"""Every command of the README and of the programs' own help is one that the programs take."""
+
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_PAGES = [_ROOT / "README.md", *sorted((_ROOT / "binaries").glob("*.py")), *sorted((_ROOT / "results").rglob("README.md"))]
+
+
+def _commands() -> list[str]:
+    found = {}
+    for page in _PAGES:
+        text = page.read_text().replace("\\\n", " ")
+        for command in re.findall(r"python -m (binaries\.\w+[^\n`|#(]*)", text):
+            found[command.strip()] = None
+    return [command for command in found if "..." not in command and "{" not in command and '"' not in command]
+
+
+def test_the_readme_names_every_program():
+    text = (_ROOT / "README.md").read_text()
+    programs = {path.stem for path in (_ROOT / "binaries").glob("*.py")} - {"__init__", "program", "demo"}
+    assert {name for name in programs if f"binaries.{name}" not in text} == set()
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_command_is_taken(command):
+    """`--only_check_args` makes an absl program stop after it has read its flags."""
+    words = [sys.executable, "-m", *shlex.split(command), "--only_check_args"]
+    done = subprocess.run(words, cwd=_ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    for name in re.findall(r"--gin_file=(\S+)", command):
+        assert (_ROOT / name).exists()
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "test-slow", "lint", "bench"])
+def test_make_target_exists(target):
+    done = subprocess.run(["make", "--dry-run", target], cwd=_ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/physics.md"])
+def test_links_lead_somewhere(page):
+    path = _ROOT / page
+    for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        assert "://" in link or (path.parent / link).exists(), link
