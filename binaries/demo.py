@@ -5,9 +5,9 @@ python -m binaries.demo --root_dir=runs/demo
 
 import pathlib
 
+import gin
 from absl import flags
 
-import gin
 from binaries import program
 
 FLAGS = flags.FLAGS

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import logging as python_logging
 import os
 import re
 import sys
@@ -10,10 +11,12 @@ import warnings
 from collections.abc import Callable, Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-
-from absl import app, flags, logging
+# Before numpy is imported: a rollout's matrix products are small, and OpenBLAS's threads would wait for each other on
+# the cores that step the physics.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import gin
+from absl import app, flags, logging
 
 flags.DEFINE_multi_string("gin_file", [], "A gin configuration file; may be given several times.")
 flags.DEFINE_multi_string(
@@ -43,7 +46,7 @@ def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_argu
             _import_quietly()
             for module in configurables:
                 importlib.import_module(module)
-            gin.parse_config_files_and_bindings(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, skip_unknown=False)
+            _parse_gin()
             return main(*argv[1:]) or 0
         except USER_ERRORS as error:
             if logging.level_debug():
@@ -53,6 +56,16 @@ def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_argu
 
     app.call_after_init(lambda: logging.set_verbosity(max(logging.get_verbosity(), logging.INFO)))
     app.run(guarded)
+
+
+def _parse_gin() -> None:
+    try:
+        gin.parse_config_files_and_bindings(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, skip_unknown=False)
+    except SyntaxError as error:
+        raise ValueError(
+            f"gin cannot read {(error.text or '').strip()!r} ({error.msg}): bindings are written Name.parameter=value, "
+            "the value as in Python, text in quotes."
+        ) from None
 
 
 def _one_line(error: Exception) -> str:
@@ -67,5 +80,19 @@ def _import_quietly() -> None:
 
     versions.check()
     warnings.filterwarnings("ignore", category=SyntaxWarning)
+    if os.environ.get("MUJOCO_GL"):
+        _import_mujoco()
     with contextlib.redirect_stderr(io.StringIO()):
         import gym  # noqa: F401 (tf-agents would import it, and it would say that it is unmaintained)
+
+
+def _import_mujoco() -> None:
+    """Imports mujoco, which dies of an AttributeError where the library that MUJOCO_GL names is missing."""
+    python_logging.getLogger("OpenGL").setLevel(python_logging.ERROR)  # it tells of every library that it tried
+    try:
+        import mujoco  # noqa: F401
+    except (AttributeError, ImportError, OSError) as error:
+        raise RuntimeError(
+            f"mujoco cannot be imported with MUJOCO_GL={os.environ['MUJOCO_GL']} ({error}): unset MUJOCO_GL, or "
+            "install what it names (Debian, Ubuntu: libosmesa6 for osmesa; libegl1 libgl1 libegl-mesa0 for egl)."
+        ) from error

@@ -5,8 +5,6 @@
 Writes runs/films/ysnp-blocker-vs-ysnp-walker-seed3.mp4. No display is needed; MUJOCO_GL=egl or osmesa picks what draws.
 """
 
-import logging
-import os
 import pathlib
 import re
 
@@ -32,7 +30,6 @@ flags.DEFINE_float("fps", None, "Pictures in a second, about; else 33 for an mp4
 
 
 def main() -> None:
-    _import_mujoco()
     from tf_apil import games
     from tf_apil.evaluation import films
     from tf_apil.opponents import named
@@ -58,21 +55,6 @@ def main() -> None:
         outcome = f"{rules.seats[winner]} ({names[winner]}) wins" if winner >= 0 else "tie"
         print(f"match {match}: {outcome} after {length} steps, {length * rules.step_seconds:.1f} s")
     print(f"film: {film.path}")
-
-
-def _import_mujoco() -> None:
-    """Imports mujoco, which dies of an AttributeError when the library that MUJOCO_GL names is missing."""
-    logging.getLogger("OpenGL").setLevel(logging.ERROR)  # it tells of every library that it tried
-    try:
-        import mujoco  # noqa: F401
-    except (AttributeError, ImportError, OSError) as error:
-        backend = os.environ.get("MUJOCO_GL")
-        if not backend:
-            raise
-        raise RuntimeError(
-            f"mujoco cannot be imported with MUJOCO_GL={backend} ({error}): unset MUJOCO_GL, or install what it names "
-            "(Debian, Ubuntu: libosmesa6 for osmesa; libegl1 libgl1 libegl-mesa0 for egl)."
-        ) from error
 
 
 def _path(names: tuple[str, str]) -> pathlib.Path:

@@ -100,7 +100,7 @@ def run_program(_forking, tmp_path_factory):
 
 @pytest.fixture
 def one_line_error(run_program):
-    """`one_line_error("binaries.NAME", ...)` -> the message, after checking that it is one line, exit code 1, no traceback."""
+    """`one_line_error("binaries.NAME", ...)` -> the message; checks that it is one line, exit code 1, no traceback."""
 
     def run(module: str, *args: str) -> str:
         done = run_program(module, *args)

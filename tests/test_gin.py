@@ -55,12 +55,9 @@ def test_the_published_recipe_is_as_published(clean_gin):
     [
         ("PPOLearner.learning_rat=1", "learning_rat"),
         ("PPOLearnr.learning_rate=1", "PPOLearnr"),
-        pytest.param("Task.physics=draft", "draft", marks=pytest.mark.xfail(
-            strict=True, reason="defect: gin's SyntaxError is not among USER_ERRORS")),
-        pytest.param("Task.physics", "Task.physics", marks=pytest.mark.xfail(
-            strict=True, reason="defect: gin's SyntaxError is not among USER_ERRORS")),
-        pytest.param("Task.num_matches='four'", "num_matches", marks=pytest.mark.xfail(
-            strict=True, reason="defect: a value of the wrong type ends in a TypeError with a traceback")),
+        ("Task.physics=draft", "draft"),
+        ("Task.physics", "Task.physics"),
+        ("Task.num_matches='four'", "num_matches"),
     ],
 )  # fmt: skip
 def test_a_misspelt_binding(one_line_error, tmp_path, binding, said):

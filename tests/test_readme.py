@@ -9,7 +9,11 @@ import sys
 import pytest
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
-_PAGES = [_ROOT / "README.md", *sorted((_ROOT / "binaries").glob("*.py")), *sorted((_ROOT / "results").rglob("README.md"))]
+_PAGES = [
+    _ROOT / "README.md",
+    *sorted((_ROOT / "binaries").glob("*.py")),
+    *sorted((_ROOT / "results").rglob("README.md")),
+]
 
 
 def _commands() -> list[str]:

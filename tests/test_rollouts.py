@@ -1,4 +1,4 @@
-"""The table plays what its policies say, and the collector keeps it: with a game and policies whose every number is known."""
+"""The table plays what its policies say, the collector keeps it: with a game and policies of which all is known."""
 
 import numpy as np
 import pytest
@@ -47,12 +47,12 @@ class CountingGame:
 
 
 class EchoPolicy:
-    """Acts (own step in the match, number of calls so far), remembering the calls since its match began."""
+    """Acts (step in the match, `mark` + number of calls so far), remembering the calls since its match began."""
 
     observation_dim, action_dim = OBSERVATION_DIM, ACTION_DIM
 
-    def __init__(self, name, recurrent=False, info=False):
-        self.name, self._recurrent, self._info, self.calls = name, recurrent, info, []
+    def __init__(self, name, recurrent=False, info=False, mark=0):
+        self.name, self._recurrent, self._info, self._mark, self.calls = name, recurrent, info, mark, []
 
     def initial_state(self, batch_size):
         return np.full((batch_size, 1), 0.0) if self._recurrent else None
@@ -60,7 +60,7 @@ class EchoPolicy:
     def act(self, observation, state, random, deterministic):
         self.calls.append((observation.copy(), None if state is None else state.copy(), deterministic))
         memory = observation[:, 3] if state is None else state[:, 0]
-        action = np.stack([memory, np.full(len(memory), len(self.calls))], axis=1).astype(np.float32)
+        action = np.stack([memory, np.full(len(memory), self._mark + len(self.calls))], axis=1).astype(np.float32)
         info = {"twice": 2 * action, "step": observation[:, 3]} if self._info else {}
         return PolicyStep(action, None if state is None else state + 1, info)
 
@@ -68,7 +68,7 @@ class EchoPolicy:
 @pytest.fixture
 def table():
     return rollouts.Table(
-        CountingGame(), (EchoPolicy("a", info=True), EchoPolicy("b", recurrent=True)), (True, False), seed=0
+        CountingGame(), (EchoPolicy("a", info=True), EchoPolicy("b", recurrent=True, mark=100)), (True, False), seed=0
     )
 
 
@@ -77,7 +77,7 @@ def test_each_seat_sees_its_own_observation_and_acts_for_itself(table):
     blocker, walker = table.policies
     assert blocker.calls[0][0][:, 1].tolist() == [0, 0] and walker.calls[0][0][:, 1].tolist() == [1, 1]
     assert blocker.calls[0][2] is True and walker.calls[0][2] is False
-    np.testing.assert_array_equal(table.game.actions[0][:, :, 1], [[1, 1], [1, 1]])
+    np.testing.assert_array_equal(table.game.actions[0][:, :, 1], [[1, 101], [1, 101]])
 
 
 def test_turns_go_on_where_the_last_ones_ended(table):
@@ -118,7 +118,8 @@ def test_collect_keeps_every_step_of_one_seat(table, seat):
     np.testing.assert_array_equal(
         rollout.raw_observation, np.stack([match, np.full((6, 2), seat), number, step], axis=2)
     )
-    np.testing.assert_array_equal(rollout.action, np.stack([step, np.tile(np.arange(1, 7)[:, None], 2)], axis=2))
+    calls = 100 * seat + np.tile(np.arange(1, 7)[:, None], 2)
+    np.testing.assert_array_equal(rollout.action, np.stack([step, calls], axis=2))
     np.testing.assert_array_equal(rollout.elapsed_steps, step + 1)
     np.testing.assert_array_equal(rollout.sparse_reward, 100 * match + 10 * (step + 1) + seat)
     np.testing.assert_array_equal(rollout.dense_reward, step)

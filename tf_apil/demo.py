@@ -62,7 +62,7 @@ def run(root_dir: str, zoo_dir: str | None, victim: str, num_matches: int, num_e
         f"table            {root / 'results.json'}",
         f"scalars          {root / 'metrics.jsonl'}, or: .venv/bin/tensorboard --logdir {root}",
         "",
-        "A few minutes make a beginner. Next, the published 20 million steps (hours; may be interrupted and continued):",
+        "A few minutes make a beginner. Next, the published 20 million steps (hours; the same command continues them):",
         "  .venv/bin/python -m binaries.train_adversary --root_dir=runs/adrl --gin_file=gin/adrl_you_shall_not_pass.gin"
         + ("" if zoo else f" \\\n    --gin_bindings='Task.victim=\"{victim}\"'"),
         f"and how good {'the zoo blocker' if zoo else 'a motionless blocker'} is:",

@@ -19,8 +19,9 @@ RULES = games.get(YSNP)
 @pytest.mark.parametrize(
     "successes, trials, low, high",
     [
-        # Wilson (1927): centre (p + z^2 / 2n) / (1 + z^2 / n), half width z sqrt(p (1-p) / n + z^2 / 4n^2) / (1 + z^2 / n),
-        # z = 1.959964. 8 of 10: (0.8 + 0.192073) / 1.384146 = 0.716740; half width 0.226577: 0.490163 to 0.943317
+        # Wilson (1927), z = 1.959964: centre (p + z^2 / 2n) / (1 + z^2 / n),
+        # half width z sqrt(p (1-p) / n + z^2 / 4n^2) / (1 + z^2 / n).
+        # 8 of 10: (0.8 + 0.192073) / 1.384146 = 0.716740; half width 0.226577: 0.490163 to 0.943317
         (8, 10, 0.490163, 0.943317),
         (0, 10, 0.0, 0.277533),  # z^2 / (n + z^2) = 3.841459 / 13.841459
         (10, 10, 0.722467, 1.0),
@@ -64,13 +65,15 @@ class UnevenGame:
     game_id, observation_dim, action_dim = "test/Uneven-v0", 1, 1
 
     def __init__(self, num_matches):
-        self.num_matches = num_matches
+        self.num_matches, self._steps = num_matches, 0
         self._elapsed = np.zeros(num_matches, int)
 
     def reset(self):
         return np.zeros((self.num_matches, 2, 1), np.float32)
 
     def step(self, actions):
+        self._steps += 1
+        assert self._steps < 100, "the matches that were asked for have long been played"
         self._elapsed += 1
         elapsed, place = self._elapsed.copy(), np.arange(self.num_matches)
         done = elapsed == place + 1
@@ -90,7 +93,7 @@ class UnevenGame:
     (5, 1, {1: 5}),
 ])  # fmt: skip
 def test_every_place_plays_its_share(monkeypatch, number, parallel, lengths):
-    """First come, first counted would take nearly all matches from the fastest place, and call its winner the better."""
+    """First come, first counted would take nearly all from the fastest place, and call its winner the better."""
     monkeypatch.setattr(matches.games, "make", lambda game_id, num_matches, *_: UnevenGame(num_matches))
     policies = ZeroPolicy(1, 1), ZeroPolicy(1, 1)
     outcome = matches.play("test/Uneven-v0", policies, (True, True), number, num_parallel=parallel)

@@ -224,7 +224,6 @@ def test_a_match_that_blows_up_leaves_the_others_alone(blown_up):
             np.testing.assert_array_equal(value[[0, 2]], _fields(expected)[name][[0, 2]], name)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: terms of a match that blew up are NaN, where its rewards are 0")
 def test_a_match_that_blows_up_has_no_terms(blown_up):
     step = blown_up[0][0]
     np.testing.assert_allclose(sum(step.terms.values()), step.reward - step.sparse_reward)

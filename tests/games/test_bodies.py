@@ -139,8 +139,8 @@ def test_a_sphere():
 
 
 def test_two_spheres_joined():
-    # Two spheres of mass m, radius r, at x = 1 +- d: 2 m in all, centred on x = 1. About the line of centres the moments
-    # just add; about any axis across it each sphere adds m d^2 (parallel axes).
+    # Two spheres of mass m, radius r, at x = 1 +- d: 2 m in all, centred on x = 1. About the line of centres the
+    # moments just add; about any axis across it each sphere adds m d^2 (parallel axes).
     mass, moments = inertia.sphere(0.1, 500.0)
     d = 0.3
     centres = np.array([[1 + d, 2.0, 3.0], [1 - d, 2.0, 3.0]])

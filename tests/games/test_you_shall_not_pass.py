@@ -148,7 +148,9 @@ OUTCOMES = [
 
 def test_outcomes(rules):
     game, model = rules
-    com_x, walker_z, blocker_z, elapsed, done, winner, blocker_reward, walker_reward = map(np.array, zip(*OUTCOMES))
+    com_x, walker_z, blocker_z, elapsed, done, winner, blocker_reward, walker_reward = map(
+        np.array, zip(*OUTCOMES, strict=True)
+    )
     state = _state(model, walker_com_x=com_x, walker_z=walker_z, blocker_z=blocker_z)
     verdict = game.judge(state, np.zeros((len(done), 2, 17)), game.before_step(state), elapsed)
     np.testing.assert_array_equal(verdict.done, done)

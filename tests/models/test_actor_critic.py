@@ -112,7 +112,7 @@ def test_towers_share_nothing():
     for loss, own in ((mean, "policy"), (value, "value")):
         moved = {
             w.name
-            for w, g in zip(model.trainable_weights, tape.gradient(loss, model.trainable_weights))
+            for w, g in zip(model.trainable_weights, tape.gradient(loss, model.trainable_weights), strict=True)
             if g is not None
         }
         assert len(moved) == 6 and all(own in name for name in moved)

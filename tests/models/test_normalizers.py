@@ -100,7 +100,7 @@ def test_reward_scaler_by_hand():
 
 
 def test_returns_run_on_into_the_next_rollout():
-    # gamma = 0.5: the first rollout leaves R = 4, the second starts with 1 + 0.5 * 4 = 3; match 1 ended, and starts at 1.
+    # gamma = 0.5: the first rollout leaves R = 4, the second starts with 1 + 0.5 * 4 = 3; match 1 ended: 1.
     scaler = RewardScaler(2, 0.5)
     scaler(np.array([[4.0, 4.0]]), np.array([[False, True]]))
     scaler(np.array([[1.0, 1.0]]), np.array([[False, False]]))

@@ -48,7 +48,7 @@ def test_log_prob_is_scipys(seed, batch, dim):
 
 
 def test_log_prob_by_hand():
-    # One motor, deviation 2, two deviations off: -1/2 * 4 - ln 2 - 1/2 ln 2 pi = -2 - 0.6931472 - 0.9189385 = -3.6120857
+    # One motor, deviation 2, two deviations off: -4/2 - ln 2 - 1/2 ln 2 pi = -2 - 0.6931472 - 0.9189385 = -3.6120857
     assert gaussian_log_prob(np.array([[5.0]]), np.array([[1.0]]), np.log([2.0])) == pytest.approx(-3.6120857)
 
 

@@ -60,8 +60,6 @@ def test_half_written_exports_of_a_run_are_not_taken(ours, tmp_path):
     np.testing.assert_allclose(_mean(named.policy(str(tmp_path), RULES)), ours(_observations()).mean, atol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="defect: an export that was killed leaves policies/.<step>.<hex>.part with a "
-                                       "saved_model.pb and no policy.json; a dot sorts first, so it shows where it is alone")  # fmt: skip
 def test_an_export_that_was_killed_is_no_policy(ours, tmp_path):
     part = serving.export(ours, tmp_path / "policies" / ".000000002000.ab12cd34.part", {})
     (part / "policy.json").unlink()

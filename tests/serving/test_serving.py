@@ -1,4 +1,4 @@
-"""SavedModels: the same actions here, in a process with nothing but TensorFlow, and on TensorFlow's own command line."""
+"""SavedModels: the same actions here, in a process of nothing but TensorFlow, and on TensorFlow's command line."""
 
 import json
 import pathlib
@@ -104,8 +104,8 @@ assert not [m for m in sys.modules if m.split(".")[0] in ("tf_apil", "zoo_loader
 def test_saved_model_cli(model, exported, tmp_path):
     observation = _observations(7)
     np.save(tmp_path / "observation.npy", observation)
-    command = [pathlib.Path(sys.executable).with_name("saved_model_cli"), "run", "--dir", exported, "--tag_set", "serve",
-               "--signature_def", "serving_default", "--inputs", "observation=observation.npy", "--outdir", "."]  # fmt: skip
+    command = [pathlib.Path(sys.executable).with_name("saved_model_cli"), "run", "--dir", exported, "--outdir", "."]
+    command += ["--tag_set", "serve", "--signature_def", "serving_default", "--inputs", "observation=observation.npy"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(np.load(tmp_path / "action.npy"), model(observation).mean, rtol=0, atol=1e-6)
@@ -125,7 +125,7 @@ def test_a_folder_that_is_no_policy_is_not_overwritten(model, tmp_path):
 
 
 def test_a_file_is_not_overwritten(model, tmp_path):
-    """A defect if it fails: a plain file at `path` must be refused in words, and stay."""
+    """A plain file at `path` is refused, and stays."""
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(OSError):
         serving.export(model, tmp_path / "notes", _CARD)

@@ -12,6 +12,8 @@ from tf_apil.games import physics as physics_lib
 from tf_apil.games.game import TIE, Game
 from tf_apil.games.snapshot import Snapshot
 
+_BAD_STATE = slice(mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQACC + 1)
+
 
 class GameStep(NamedTuple):
     """What came of one step of all matches (M matches, 2 seats, D observation entries). The arrays are the caller's.
@@ -82,6 +84,7 @@ class GameBatch:
         self.datas = [mujoco.MjData(self.model) for _ in range(num_matches)]
         self._state = Snapshot(self.datas)
         self._controls = [data.ctrl for data in self.datas]
+        self._warnings = [data.warning.number for data in self.datas]
         self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(num_matches)]
         self._elapsed = np.zeros(num_matches, np.int64)
         self._before = np.zeros((num_matches, 2))
@@ -120,11 +123,13 @@ class GameBatch:
         self._simulate(actions)
         faulty = self._blown_up()
         self._elapsed += 1
-        verdict = self.game.judge(self._state, actions, self._before, self._elapsed)
-        observation = self.game.observe(self._state)
-        for array, value in (*((a, 0.0) for a in verdict[:3]), (verdict.done, True), (verdict.winner, TIE)):
-            array[faulty] = value
-        np.nan_to_num(observation, copy=False, nan=0.0, posinf=0.0, neginf=0.0) if len(faulty) else None
+        with np.errstate(invalid="ignore", over="ignore"):
+            verdict = self.game.judge(self._state, actions, self._before, self._elapsed)
+            observation = self.game.observe(self._state)
+        if len(faulty):
+            for array in (*verdict[:3], *verdict.terms.values(), observation):
+                array[faulty] = 0.0
+            verdict.done[faulty], verdict.winner[faulty] = True, TIE
 
         elapsed = self._elapsed.copy()
         final_observation = observation
@@ -146,8 +151,9 @@ class GameBatch:
             elapsed_steps=elapsed,
             terms=verdict.terms,
             faults={
-                int(m): f"the physics of match {m} blew up at step {elapsed[m]}: its state is not finite; the match "
-                "counts as a tie and starts again" for m in faulty
+                int(m): f"the physics of match {m} blew up at step {elapsed[m]}: its state was not finite or beyond "
+                f"{mujoco.mjMAXVAL:g}; the match counts as a tie, its last observation as zeros, and it starts again"
+                for m in faulty
             },
         )  # fmt: skip
 
@@ -236,10 +242,14 @@ class GameBatch:
             helper.result()
 
     def _blown_up(self) -> np.ndarray:
-        """Indices of the matches whose state is not finite, or beyond what the engine accepts (1e10)."""
+        """Indices of the matches whose state became not finite, or larger than the engine accepts.
+
+        The engine looks before every substep, warns and resets the match's data; after the last one we look ourselves.
+        """
         with np.errstate(invalid="ignore", over="ignore"):
             size = np.abs(self._state.qpos).max(axis=1) + np.abs(self._state.qvel).max(axis=1)
-        return np.flatnonzero(~(size < mujoco.mjMAXVAL))
+        warned = np.array([warnings[_BAD_STATE].any() for warnings in self._warnings])
+        return np.flatnonzero(warned | ~(size < mujoco.mjMAXVAL))
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         if not self._started:

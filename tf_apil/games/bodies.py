@@ -16,7 +16,7 @@ _CONTROL_RANGE = (-0.4, 0.4)
 
 
 class _Part(NamedTuple):
-    """A geom of a body: a capsule whose axis goes from `start` to `end` in the body's frame, m; a sphere if `end` is None."""
+    """A geom: a capsule with its axis from `start` to `end` in the body's frame, m; a sphere if `end` is None."""
 
     name: str
     radius: float

@@ -32,8 +32,6 @@ def new_scene(physics: physics_lib.Physics, step_seconds: float) -> mujoco.MjSpe
     option.iterations = 1000
     option.tolerance = 1e-8
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
-    # A state that blows up must end its match with a note, not restart unseen from the model's defaults.
-    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
     _add_floor(spec)
     _add_goal_lines(spec)
     _add_view(spec)

@@ -118,7 +118,7 @@ def _saved_model(name: str) -> pathlib.Path | None:
         return None
     if (path / "saved_model.pb").exists():
         return path
-    steps = sorted(p for p in (path / "policies").glob("*") if (p / "saved_model.pb").exists())
+    steps = sorted(p for p in (path / "policies").glob("[0-9]*") if (p / "saved_model.pb").exists())
     if not steps:
         raise FileNotFoundError(
             f"{path} is a folder without a policy: neither a SavedModel nor a run with policies/<step>/."

@@ -1,6 +1,7 @@
 """A run's scalars: one line of JSON an iteration, and the same for TensorBoard."""
 
 import json
+import math
 import os
 import pathlib
 
@@ -22,7 +23,11 @@ class MetricsLog:
         self._writers = {kind: tf.summary.create_file_writer(str(root_dir / kind)) for kind in ("train", "eval")}
 
     def write(self, iteration: int, env_steps: int, scalars: dict[str, float]) -> None:
-        """Logs the scalars of an iteration; names that start with `Eval/` go to `eval/`, others to `train/`."""
+        """Logs the scalars of an iteration; names that start with `Eval/` go to `eval/`, others to `train/`.
+
+        What is not finite (undefined, that is: the explained variance of constant targets) is left out.
+        """
+        scalars = {name: value for name, value in scalars.items() if math.isfinite(value)}
         record = {"iteration": iteration, "env_steps": env_steps, **scalars}
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()

@@ -60,8 +60,8 @@ def test_losses_by_hand():
     """One minibatch, one epoch: the losses are of the weights before the update, so that they can be worked out.
 
     The rollout comes of a policy that is not the learner's any more (other means, other values), so that ratios differ
-    from 1 and both clips bite. With r the probability ratio, A the advantages normalised over the minibatch, V the value
-    now, V' that of the rollout, R the target, S the entropy:
+    from 1 and both clips bite. With r the probability ratio, A the advantages normalised over the minibatch, V the
+    value now, V' that of the rollout, R the target, S the entropy:
 
         policy  -mean min(r A, clip(r, 0.8, 1.2) A)
         value   c_v / 2 mean max((V - R)^2, (V' + clip(V - V', -0.2, 0.2) - R)^2)
@@ -116,7 +116,7 @@ def test_losses_by_hand():
 
 
 def test_the_first_step_of_adam_by_hand():
-    """Gradients of norm far above 0.5 are scaled down, and Adam's first step is the learning rate into their sign."""
+    """It is the learning rate into the sign of any gradient of some size."""
     learner = _learner(num_minibatches=1, num_epochs=1, learning_rate=1e-3)
     before = learner.model.arrays()
     rollout = _rollout(learner, np.random.default_rng(0))
@@ -125,8 +125,19 @@ def test_the_first_step_of_adam_by_hand():
         if name.startswith("normalizer/"):
             continue
         moved = np.abs(array - before[name])
-        assert moved.max() <= 1e-3 * (1 + 1e-3), name  # lr |g| / (|g| + 1e-5) < lr
+        assert moved.max() <= 1e-3 * (1 + 1e-3), name
         assert moved.max() > 0.5e-3, name
+
+
+def test_gradients_are_scaled_down_to_their_common_norm():
+    # Adam's first step is lr sqrt(0.001) g / (sqrt(0.001) |g| + 1e-5). With all gradients g together of norm 1e-6, that
+    # is 3162.3 lr g to 0.3 %, and so all weights together move by 3.1623e-3 lr.
+    learner = _learner(num_minibatches=1, num_epochs=1, learning_rate=1.0, gradient_norm=1e-6)
+    before = [weight.numpy() for weight in learner.model.trainable_weights]
+    rollout = _rollout(learner, np.random.default_rng(0))
+    learner.learn(rollout, _nearness(rollout), 0)
+    moved = [weight.numpy() - old for weight, old in zip(learner.model.trainable_weights, before, strict=True)]
+    assert np.sqrt(sum(np.square(m).sum() for m in moved)) == pytest.approx(3.1623e-3, rel=1e-2)
 
 
 def test_kl_and_clip_fraction_are_of_the_whole_batch_after_the_update():

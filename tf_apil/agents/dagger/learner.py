@@ -1,9 +1,9 @@
 """Fits an `ActorCritic`'s policy to an expert's action distribution on a growing set of observations."""
 
+import gin
 import numpy as np
 import tensorflow as tf
 
-import gin
 from tf_apil.models import normalizers
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.policy import LearningPolicy
@@ -25,7 +25,7 @@ class DaggerLearner:
         seed: int,
         hidden: tuple[int, ...] = (64, 64),
         learning_rate: float = 1e-3,
-        num_epochs: int = 5,
+        num_epochs: int = 25,
         minibatch_size: int = 1024,
     ):
         """Builds the network; `num_epochs` passes over all observations follow each `add`."""

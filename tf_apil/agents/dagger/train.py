@@ -2,10 +2,10 @@
 
 import pathlib
 
+import gin
 import numpy as np
 from absl import logging
 
-import gin
 import zoo_loader
 from tf_apil import games, rollouts
 from tf_apil.agents.dagger.learner import DaggerLearner

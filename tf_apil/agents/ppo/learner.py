@@ -1,12 +1,12 @@
 """PPO on rollouts of ours: tf-agents' `PPOClipAgent` in one in-graph loop over shuffled minibatches."""
 
+import gin
 import numpy as np
 import tensorflow as tf
 from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step, trajectory
 
-import gin
 from tf_apil.agents.ppo import advantages, networks
 from tf_apil.models import normalizers
 from tf_apil.models.actor_critic import ActorCritic
@@ -103,6 +103,13 @@ class PPOLearner:
         """The policy as it now is, for a seat at the table."""
         return LearningPolicy(name, self.model.arrays())
 
+    def check_batch_size(self, size: int) -> None:
+        """Raises ValueError where rollouts of `size` steps in all cannot be cut into equal minibatches."""
+        if size % self._num_minibatches:
+            raise ValueError(
+                f"a rollout of {size} steps cannot be cut into {self._num_minibatches} minibatches of equal size."
+            )
+
     def start_from(self, model: ActorCritic) -> None:
         """Takes the weights and the observation statistics of another `ActorCritic`; these count as a batch of them.
 
@@ -185,10 +192,7 @@ class PPOLearner:
 
     def _permutations(self, size: int, iteration: int) -> tf.Tensor:
         """`[num_epochs * num_minibatches, minibatch]` int32, each epoch a fresh shuffle."""
-        if size % self._num_minibatches:
-            raise ValueError(
-                f"a rollout of {size} steps cannot be cut into {self._num_minibatches} minibatches of equal size."
-            )
+        self.check_batch_size(size)
         random = np.random.default_rng([self._seed, iteration])
         shuffles = [random.permutation(size).reshape(self._num_minibatches, -1) for _ in range(self._num_epochs)]
         return tf.constant(np.concatenate(shuffles), tf.int32)

@@ -4,14 +4,15 @@ import dataclasses
 import pathlib
 import time
 
+import gin
 import numpy as np
 import tqdm.auto
 from absl import logging
 
-import gin
 from tf_apil import games, rollouts, serving
 from tf_apil.agents.ppo.learner import PPOLearner
 from tf_apil.evaluation import matches
+from tf_apil.games import physics as physics_lib
 from tf_apil.opponents import named
 from tf_apil.training import checkpoints, experiment, metrics
 
@@ -41,6 +42,18 @@ class Task:
     dense_fraction: float = 0.0
     num_matches: int = 32
     steps_per_match: int = 512
+
+    def __post_init__(self):
+        """Raises ValueError where a setting cannot be, before anything is built or written."""
+        if self.victim_seat not in (0, 1):
+            raise ValueError(f"Task.victim_seat is {self.victim_seat!r}; it must be 0 or 1.")
+        for name in ("num_matches", "steps_per_match"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"Task.{name} is {value!r}; it must be a whole number of at least 1.")
+        if not isinstance(self.dense_fraction, int | float) or not 0 <= self.dense_fraction <= 1:
+            raise ValueError(f"Task.dense_fraction is {self.dense_fraction!r}; it must lie between 0 and 1.")
+        physics_lib.get(self.physics)
 
     @property
     def seat(self) -> int:
@@ -96,6 +109,11 @@ def train_eval(
         CheckpointError: a checkpoint cannot be read or written.
         ValueError, LookupError, OSError: a name that is wrong, a file that cannot be had.
     """
+    numbers = {"checkpoint_interval": checkpoint_interval, "eval_interval": eval_interval, "eval_matches": eval_matches}
+    for name, value in numbers.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"train_eval.{name} is {value!r}; it must be a whole number of at least 1.")
+    physics_lib.get(eval_physics)
     task, root = Task(), pathlib.Path(root_dir)
     run = Run(task, root, zoo_dir, seed, num_threads, initial_policy)
     total = -(-num_env_steps // task.batch_size)
@@ -122,15 +140,17 @@ def train_eval(
 
 
 class Run:
-    """One training run: the table with its two policies, the learner, and where they are in time."""
+    """One training run: the table with its two policies, the learner, and where they are in time.
+
+    Making one claims the run's folder, once all settings have been tried, and restores its last checkpoint.
+    """
 
     def __init__(self, task: Task, root: pathlib.Path, zoo_dir, seed: int, num_threads, initial_policy: str | None):
         self.task, self.root, self.seed, self._num_threads = task, root, seed, num_threads
         rules = games.get(task.game)
-        if task.victim_seat not in (0, 1):
-            raise ValueError(f"Task.victim_seat is {task.victim_seat}; it must be 0 or 1.")
         self.victim = named.policy(task.victim, rules, zoo_dir)
         self.learner = PPOLearner(rules.observation_dim, rules.action_dim, task.num_matches, seed)
+        self.learner.check_batch_size(task.batch_size)
         if initial_policy:
             self.learner.start_from(named.model(initial_policy, zoo_dir))
         settings = {f"Task.{k}": v for k, v in dataclasses.asdict(task).items()}
