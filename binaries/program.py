@@ -62,9 +62,10 @@ def _parse_gin() -> None:
     try:
         gin.parse_config_files_and_bindings(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, skip_unknown=False)
     except SyntaxError as error:
+        seen = (error.text or "").strip() or "; ".join([*flags.FLAGS.gin_file, *flags.FLAGS.gin_bindings])
         raise ValueError(
-            f"gin cannot read {(error.text or '').strip()!r} ({error.msg}): bindings are written Name.parameter=value, "
-            "the value as in Python, text in quotes."
+            f"gin cannot read {seen!r} ({error.msg}): bindings are written Name.parameter=value, the value as in "
+            "Python, text in quotes."
         ) from None
 
 
