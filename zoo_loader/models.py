@@ -72,7 +72,7 @@ class MlpPolicyValue(tf.keras.Model):
             A PolicyOutput.
 
         Raises:
-            ValueError: The observation is not [B, D].
+            ValueError: The observation is not [B, D]; or, outside of a `tf.function`, an entry of it is not finite.
         """
         self._check_observation(observation)
         z = self.obsfilter(observation)
@@ -133,6 +133,7 @@ class MlpPolicyValue(tf.keras.Model):
     def _check_observation(self, observation: tf.Tensor) -> None:
         shape = observation.shape
         if len(shape) == 2 and shape[-1] in (None, self.observation_dim):
+            self._check_finite(observation)
             return
         layout = f" ({self.layout})" if self.layout else ""
         advice = "add a batch axis" if list(shape) == [self.observation_dim] else "is this policy from another game?"
@@ -140,3 +141,14 @@ class MlpPolicyValue(tf.keras.Model):
             f"{self.name} expects observations of shape [batch, {self.observation_dim}]{layout}, was given "
             f"{list(shape)}; {advice}"
         )
+
+    def _check_finite(self, observation: tf.Tensor) -> None:
+        if not tf.executing_eagerly():
+            return  # Within a graph there is nobody to tell; a NaN comes out as a NaN.
+        finite = np.isfinite(observation.numpy())
+        if not finite.all():
+            row, entry = np.argwhere(~finite)[0]
+            raise ValueError(
+                f"{self.name} was given an observation that is {observation[row, entry]} at entry {entry} (row {row}); "
+                "all entries must be finite"
+            )

@@ -153,3 +153,9 @@ def test_arrays_of_something_else_are_no_network(name):
 def test_no_arrays_are_no_network():
     with pytest.raises(ValueError, match="not the arrays of an ActorCritic"):
         ActorCritic.from_arrays({})
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (2,), (1, 2, 5)])
+def test_an_observation_of_another_shape_is_told(shape):
+    with pytest.raises(ValueError, match=r"takes observations \[B, 5\]"):
+        ActorCritic(5, 2, (8,))(np.zeros(shape, np.float32))

@@ -101,10 +101,12 @@ def test_what_has_no_network(name):
         named.model(name)
 
 
-def test_a_saved_model_has_no_network_of_ours(ours, tmp_path):
-    serving.export(ours, tmp_path / "policy", {})
-    with pytest.raises(ValueError, match="has no network to export"):
-        named.model(str(tmp_path / "policy"))
+def test_a_saved_model_gives_its_network_and_card_back(ours, tmp_path):
+    serving.export(ours, tmp_path / "policy", {"source": "a test"})
+    arrays = named.model(str(tmp_path / "policy")).arrays()
+    for name, array in ours.arrays().items():
+        np.testing.assert_array_equal(arrays[name], array)
+    assert named.card(str(tmp_path / "policy"))["source"] == "a test"
 
 
 def test_shipped_policies_can_be_loaded():

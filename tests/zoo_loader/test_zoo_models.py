@@ -197,3 +197,12 @@ def test_recurrent_files_are_recognised_and_refused(tmp_path):
         zoo_loader.load(tmp_path / "x.npy")
     with pytest.raises(zoo_loader.ZooFileError, match="feed-forward"):
         numpy_models.NumpyMlpPolicyValue(zoo_loader.read_arrays(tmp_path / "x.npy"))
+
+
+def test_an_observation_that_is_not_finite_is_told(make_arrays):
+    model = models.MlpPolicyValue.from_arrays(make_arrays(7, 2))
+    observation = np.zeros([3, 7], np.float32)
+    observation[1, 5] = np.nan
+    with pytest.raises(ValueError, match=r"nan at entry 5 \(row 1\)"):
+        model(observation)
+    assert np.isnan(tf.function(model)(observation).mean.numpy()[1]).all(), "in a graph, a NaN comes out as a NaN"

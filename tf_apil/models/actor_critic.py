@@ -72,7 +72,11 @@ class ActorCritic(tf.keras.Model):
         self(tf.zeros((1, observation_dim)))
 
     def call(self, observation, state=None) -> PolicyOutput:
-        """`observation` `[B, D]`, raw."""
+        """`observation` `[B, D]`, raw. Raises ValueError where it has another shape."""
+        if observation.shape.rank != 2 or observation.shape[-1] not in (None, self.observation_dim):
+            raise ValueError(
+                f"{self.name} takes observations [B, {self.observation_dim}], and was given {list(observation.shape)}."
+            )
         z = self.normalizer(observation)
         return PolicyOutput(self.mean(z), self.log_std, self.value(z), None)
 

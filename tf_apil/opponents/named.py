@@ -10,6 +10,7 @@
 | `path/to/policy` | a SavedModel folder |
 """
 
+import json
 import pathlib
 
 import numpy as np
@@ -61,25 +62,28 @@ def policy(name: str, game: Game | GameBatch, zoo_dir: str | None = None) -> Pol
 
 
 def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
-    """As `policy`, but the Keras network, for export: of weight files, zoo and shipped policies.
+    """As `policy`, but the Keras network: for export, and to train on from.
 
     Raises:
-        ValueError: `name` has no Keras network of its own (`zero`, `random`, a SavedModel).
-        zoo_loader.UnknownNameError, zoo_loader.ZooFileError: as `policy`.
+        ValueError: `name` has no network of its own (`zero`, `random`).
+        zoo_loader.UnknownNameError, zoo_loader.ZooFileError, FileNotFoundError: as `policy`.
     """
-    if name in ("zero", "random") or _saved_model(name):
-        raise ValueError(f"{name!r} has no network to export: it is no weight file, or is a SavedModel already.")
-    if name in shipped() or pathlib.Path(name).suffix == ".npz":
-        arrays = _arrays(name, zoo_dir)
-        if _is_ours(arrays):
-            return ActorCritic.from_arrays(arrays)
-    return zoo_loader.load(name, zoo_dir=zoo_dir)
+    if name in ("zero", "random"):
+        raise ValueError(f"{name!r} has no network to export.")
+    folder = _saved_model(name)
+    if folder:
+        name = str(folder / serving.ARRAYS)
+    arrays = _arrays(name, zoo_dir)
+    return ActorCritic.from_arrays(arrays) if _is_ours(arrays) else zoo_loader.load(name, zoo_dir=zoo_dir)
 
 
 def card(name: str, zoo_dir: str | None = None) -> dict:
-    """Where a weight file's policy comes from: source and, where they are known, game, seats, citation and sha256."""
+    """Where a policy comes from: source and, where they are known, game, seats, citation and sha256."""
     if name in shipped():
         return {"source": name, "game": "multicomp/" + name.split("/")[1]}
+    folder = _saved_model(name)
+    if folder:
+        return json.loads((folder / serving.CARD).read_text())
     entry, path = resolve.find(name, zoo_dir)
     if entry is None:
         return {"source": str(path)}

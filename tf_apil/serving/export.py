@@ -10,7 +10,10 @@ import shutil
 import tensorflow as tf
 from absl import logging
 
+import zoo_loader
+
 CARD = "policy.json"
+ARRAYS = "policy.npz"
 
 
 def module(model: tf.keras.Model) -> tuple[tf.Module, dict]:
@@ -50,13 +53,13 @@ def module(model: tf.keras.Model) -> tuple[tf.Module, dict]:
 
 
 def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathlib.Path:
-    """Writes `model` as a SavedModel folder, and `card` into its `policy.json`.
+    """Writes `model` as a SavedModel folder, with `card` in its `policy.json` and its arrays in `policy.npz`.
 
     The folder is written beside and moved into place: whoever reads `path` finds a whole one or none. An older one
     there is replaced.
 
     Args:
-        model: a feed-forward policy network.
+        model: a feed-forward policy network (a zoo model or an `ActorCritic`).
         path: the folder to make.
         card: what a user of the policy must know: game, seat, source, ...; JSON values. The dimensions are added.
 
@@ -74,6 +77,7 @@ def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathl
         with _quiet():
             tf.saved_model.save(served, str(part), signatures=signatures)
         card = {**card, "observation_dim": model.observation_dim, "action_dim": model.action_dim}
+        zoo_loader.write_arrays(part / ARRAYS, model.arrays())
         (part / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
         if path.exists():
             shutil.rmtree(path)

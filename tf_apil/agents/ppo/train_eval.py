@@ -99,7 +99,7 @@ def train_eval(
         eval_matches: matches of an evaluation, adversary and victim deterministic.
         eval_physics: what they are played on, whatever was trained on.
         num_threads: None for all cores.
-        initial_policy: a policy of ours to start from (a `.npz` of arrays), instead of random weights.
+        initial_policy: a policy of ours to start from, instead of random weights: a `.npz`, a run, a SavedModel.
 
     Returns:
         The folder of the last exported policy.

@@ -1,0 +1,53 @@
+"""DAgger: the divergence by hand, and a student that learns an expert it can express."""
+
+import numpy as np
+import pytest
+
+import zoo_loader
+from tf_apil.agents.dagger import train
+from tf_apil.agents.dagger.learner import DaggerLearner
+from tf_apil.models.actor_critic import ActorCritic
+
+
+def test_the_divergence_of_the_first_fit():
+    """One sample in one minibatch, so the first loss is that of the starting weights.
+
+    The student starts at the expert's deviation s and, its last layer having no bias, at a mean m near 0 (gain 0.01).
+    KL = sum_a (s^2 + (m* - m)^2) / (2 s^2) - 1/2 = sum_a (m* - m)^2 / (2 s^2).
+    """
+    learner = DaggerLearner(3, 2, seed=0, num_epochs=1, minibatch_size=1, learning_rate=0.0)
+    observation, mean, log_std = np.ones((1, 3), np.float32), np.array([[0.6, -0.8]], np.float32), np.log([0.5, 0.5])
+    divergence = learner.add(observation, mean, log_std.astype(np.float32))
+    start = learner.model(observation).mean.numpy()
+    assert divergence == pytest.approx((((mean - start) ** 2) / (2 * 0.25)).sum(), rel=1e-5)
+
+
+def test_a_student_becomes_its_expert():
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(4, 2)).astype(np.float32)
+    log_std = np.array([-1.0, -0.5], np.float32)
+    learner = DaggerLearner(4, 2, seed=1, hidden=(32,), num_epochs=30, minibatch_size=128, learning_rate=3e-3)
+    divergences = []
+    for _ in range(4):
+        observation = random.normal(size=(1024, 4)).astype(np.float32)
+        divergences.append(learner.add(observation, np.tanh(observation @ kernel), log_std))
+    assert divergences[-1] < 0.02 < divergences[0]
+    unseen = random.normal(size=(256, 4)).astype(np.float32)
+    out = learner.model(unseen)
+    assert np.abs(out.mean.numpy() - np.tanh(unseen @ kernel)).mean() < 0.06
+    np.testing.assert_allclose(out.log_std, log_std, atol=0.05)
+
+
+def test_the_loop_writes_a_policy(tmp_path):
+    expert = tmp_path / "expert.npz"
+    zoo_loader.write_arrays(expert, ActorCritic(380, 17, (8,), seed=3).arrays())
+    settings = {
+        "expert": str(expert), "opponents": ("zero",), "num_iterations": 2, "num_matches": 2, "steps_per_match": 40,
+        "physics": "draft",
+    }  # fmt: skip
+    path = train.train(tmp_path / "deep" / "policy.npz", **settings)
+    student = ActorCritic.from_arrays(zoo_loader.read_arrays(path))
+    assert (student.observation_dim, student.action_dim) == (380, 17)
+    with pytest.raises(ValueError, match="has no action distribution"):
+        train.train(tmp_path / "other.npz", **(settings | {"expert": "random"}))
+    assert not (tmp_path / "other.npz").exists()
