@@ -18,9 +18,11 @@ import tempfile
 import threading
 import time
 
+from binaries import program  # isort: skip  (before numpy: it keeps OpenBLAS to one thread)
+
 import mujoco
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("steps", 128, "Steps of each match in a round.", lower_bound=1)
@@ -104,13 +106,12 @@ def measure(work, recorder: Recorder, rounds: int) -> list[float]:
     return ratios
 
 
-def main(argv):
-    del argv
+def main() -> None:
     from tf_apil import demo, games, rollouts
     from tf_apil.agents.ppo import train_eval
     from tf_apil.opponents import named
 
-    task = train_eval.Task(victim=demo.find_victim(None), physics=FLAGS.physics, steps_per_match=FLAGS.steps)
+    task = train_eval.Task(victim=demo.find_victim(FLAGS.zoo_dir), physics=FLAGS.physics, steps_per_match=FLAGS.steps)
     rules = games.get(task.game)
     blocker = "ysnp/blocker" if task.victim == "ysnp/walker" else task.victim
     game = games.make(task.game, task.num_matches, physics=task.physics)
@@ -139,4 +140,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    program.run(main)

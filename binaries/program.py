@@ -81,6 +81,7 @@ def _import_quietly() -> None:
 
     versions.check()
     warnings.filterwarnings("ignore", category=SyntaxWarning)
+    python_logging.getLogger("OpenGL").setLevel(python_logging.ERROR)  # it tells of every library that it tried
     if os.environ.get("MUJOCO_GL"):
         _import_mujoco()
     with contextlib.redirect_stderr(io.StringIO()):
@@ -89,7 +90,6 @@ def _import_quietly() -> None:
 
 def _import_mujoco() -> None:
     """Imports mujoco, which dies of an AttributeError where the library that MUJOCO_GL names is missing."""
-    python_logging.getLogger("OpenGL").setLevel(python_logging.ERROR)  # it tells of every library that it tried
     try:
         import mujoco  # noqa: F401
     except (AttributeError, ImportError, OSError) as error:

@@ -24,6 +24,7 @@ def train(
     num_matches: int = 32,
     steps_per_match: int = 170,
     mean_limit: float = 1.0,
+    std_scale: float = 1.0,
     physics: str = "original",
     seed: int = 0,
 ) -> pathlib.Path:
@@ -42,6 +43,7 @@ def train(
         num_matches, steps_per_match: played against each opponent in each iteration.
         mean_limit: the expert's means are clipped to this before the student learns them: the engine clamps controls
             to 0.4, and the zoo's means run up to several times that, which is hard to fit and changes nothing.
+        std_scale: share of the expert's standard deviations that the student learns; a small one makes it steadier.
         physics, seed: as everywhere.
 
     Raises:
@@ -68,7 +70,8 @@ def train(
             batch.close()
         observation = np.concatenate(seen)
         mean, log_std = teacher.distribution(observation)
-        divergence = learner.add(observation, np.clip(mean, -mean_limit, mean_limit), log_std)
+        target = np.clip(mean, -mean_limit, mean_limit)
+        divergence = learner.add(observation, target, log_std + np.float32(np.log(std_scale)))
         logging.info(
             "iteration %d of %d: %s won %d of %d ended matches; KL after the fit %.4f",
             iteration + 1, num_iterations, player.name, won, ended, divergence,
