@@ -25,7 +25,8 @@ import numpy as np
 from absl import flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("steps", 128, "Steps of each match in a round.", lower_bound=1)
+flags.DEFINE_integer("steps", 256, "Steps of each match in a round.", lower_bound=1)
+flags.DEFINE_integer("matches", 64, "Matches in play at once.", lower_bound=1)
 flags.DEFINE_integer("rounds", 5, "Rounds; the median ratio counts.", lower_bound=1)
 flags.DEFINE_string("physics", "original", "original, fast or draft.")
 flags.DEFINE_string("output", None, "A JSON file to append the result to.")
@@ -111,7 +112,12 @@ def main() -> None:
     from tf_apil.agents.ppo import train_eval
     from tf_apil.opponents import named
 
-    task = train_eval.Task(victim=demo.find_victim(FLAGS.zoo_dir), physics=FLAGS.physics, steps_per_match=FLAGS.steps)
+    task = train_eval.Task(
+        victim=demo.find_victim(FLAGS.zoo_dir),
+        physics=FLAGS.physics,
+        num_matches=FLAGS.matches,
+        steps_per_match=FLAGS.steps,
+    )
     rules = games.get(task.game)
     blocker = "ysnp/blocker" if task.victim == "ysnp/walker" else task.victim
     game = games.make(task.game, task.num_matches, physics=task.physics)
@@ -140,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, ["tf_apil.agents.ppo.train_eval"])

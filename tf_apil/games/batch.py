@@ -84,7 +84,8 @@ class GameBatch:
         self.datas = [mujoco.MjData(self.model) for _ in range(num_matches)]
         self._state = Snapshot(self.datas)
         self._controls = [data.ctrl for data in self.datas]
-        self._warnings = [data.warning.number for data in self.datas]
+        self._warnings = [data.warning.number[_BAD_STATE] for data in self.datas]
+        self._warned = np.zeros(num_matches, bool)
         self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(num_matches)]
         self._elapsed = np.zeros(num_matches, np.int64)
         self._before = np.zeros((num_matches, 2))
@@ -235,6 +236,7 @@ class GameBatch:
                 mujoco.mj_step(model, data, substeps)
                 mujoco.mj_rnePostConstraint(model, data)
                 self._state.take(match)
+                self._warned[match] = self._warnings[match].any()
 
         helpers = [self._pool.submit(work) for _ in range(self.num_threads - 1)]
         work()
@@ -246,10 +248,10 @@ class GameBatch:
 
         The engine looks before every substep, warns and resets the match's data; after the last one we look ourselves.
         """
-        with np.errstate(invalid="ignore", over="ignore"):
-            size = np.abs(self._state.qpos).max(axis=1) + np.abs(self._state.qvel).max(axis=1)
-        warned = np.array([warnings[_BAD_STATE].any() for warnings in self._warnings])
-        return np.flatnonzero(warned | ~(size < mujoco.mjMAXVAL))
+        bad = self._warned.copy()
+        for values in (self._state.qpos, self._state.qvel):
+            bad |= ~((values.max(axis=1) < mujoco.mjMAXVAL) & (values.min(axis=1) > -mujoco.mjMAXVAL))
+        return np.flatnonzero(bad)
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         if not self._started:
