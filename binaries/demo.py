@@ -24,9 +24,9 @@ def main() -> None:
     from tf_apil import demo
 
     victim = demo.find_victim(FLAGS.zoo_dir)
-    gin.parse_config_files_and_bindings(
-        [str(_GIN), *FLAGS.gin_file], [*FLAGS.gin_bindings, f"Task.victim = '{victim}'"]
-    )
+    bindings = [*FLAGS.gin_bindings, f"Task.victim = '{victim}'"]
+    with gin.unlock_config():  # the user's own, parsed at the start, once more: they override the recipe
+        gin.parse_config_files_and_bindings([str(_GIN), *FLAGS.gin_file], bindings, skip_unknown=False)
     folder = pathlib.Path(FLAGS.root_dir) / victim.replace("/", "-")
     print(f"training against {victim}; everything goes to {folder}", flush=True)
     print(demo.run(str(folder), FLAGS.zoo_dir, victim, FLAGS.matches, FLAGS.num_env_steps))
