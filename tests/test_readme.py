@@ -22,7 +22,11 @@ def _commands() -> list[str]:
         text = page.read_text().replace("\\\n", " ")
         for command in re.findall(r"python -m (binaries\.\w+[^\n`|#(]*)", text):
             found[command.strip()] = None
-    return [command for command in found if "..." not in command and "{" not in command and '"' not in command]
+    return [
+        command
+        for command in found
+        if "NAME" not in command and "..." not in command and "{" not in command and '"' not in command
+    ]
 
 
 def test_the_readme_names_every_program():
