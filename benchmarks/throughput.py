@@ -25,8 +25,10 @@ import numpy as np
 from absl import flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("steps", 256, "Steps of each match in a round.", lower_bound=1)
-flags.DEFINE_integer("matches", 64, "Matches in play at once.", lower_bound=1)
+flags.DEFINE_integer("steps", 128, "Steps of each match in a round.", lower_bound=1)
+flags.DEFINE_integer(
+    "matches", 128, "Matches in play at once: 128 x 128 steps make the published batch.", lower_bound=1
+)
 flags.DEFINE_integer("rounds", 5, "Rounds; the median ratio counts.", lower_bound=1)
 flags.DEFINE_string("physics", "original", "original, fast or draft.")
 flags.DEFINE_string("output", None, "A JSON file to append the result to.")
