@@ -130,7 +130,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         run = train_eval.Run(task, pathlib.Path(folder), None, 0, None, None)
-        recorder = Recorder(run._table.game)
+        recorder = Recorder(run.table.game)
         training = measure(run.train_one_iteration, recorder, FLAGS.rounds)
 
     result = {

@@ -111,3 +111,14 @@ def one_line_error(run_program):
         return lines[0].removeprefix("error: ")
 
     return run
+
+
+@pytest.fixture
+def drawing():
+    """Skips where nothing can draw."""
+    from tf_apil.games import rendering
+
+    try:
+        rendering.backend()
+    except rendering.RenderingUnavailable as error:
+        pytest.skip(str(error))

@@ -7,22 +7,12 @@ from PIL import Image, ImageSequence
 
 from tf_apil import games
 from tf_apil.evaluation import films
-from tf_apil.games import rendering
 from tf_apil.models.policy import RandomPolicy, ZeroPolicy
 
 YSNP = "multicomp/YouShallNotPassHumans-v0"
 RULES = games.get(YSNP)
 ZEROS = (ZeroPolicy(RULES.observation_dim, RULES.action_dim),) * 2
 SIZE = {"width": 96, "height": 72, "physics": "draft"}
-
-
-@pytest.fixture
-def drawing():
-    """Skips where nothing can draw."""
-    try:
-        rendering.backend()
-    except rendering.RenderingUnavailable as error:
-        pytest.skip(str(error))
 
 
 def test_an_mp4_holds_every_second_step_and_the_banner(drawing, tmp_path):

@@ -21,15 +21,6 @@ def game():
 
 
 @pytest.fixture
-def drawing():
-    """Skips where nothing can draw."""
-    try:
-        rendering.backend()
-    except rendering.RenderingUnavailable as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
 def no_backend(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)

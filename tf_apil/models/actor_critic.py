@@ -148,7 +148,7 @@ class ActorCritic(tf.keras.Model):
 
 
 class NumpyActorCritic:
-    """The same network in numpy: at a batch of 32 a call costs a third of a `tf.function`'s."""
+    """The same network in numpy, for rollouts: small batches, without a `tf.function`'s fixed cost a call."""
 
     def __init__(self, arrays: dict[str, np.ndarray]):
         """Takes the arrays of `ActorCritic.arrays`."""

@@ -164,7 +164,7 @@ class Run:
         if found:
             self.iteration = found[0]
             self.learner.restore(found[1])
-        self._table = self._seat(np.random.SeedSequence([seed, self.iteration]))
+        self.table = self._seat(np.random.SeedSequence([seed, self.iteration]))
 
     @property
     def env_steps(self) -> int:
@@ -174,8 +174,8 @@ class Run:
     def train_one_iteration(self) -> dict[str, float]:
         """Collects a batch, learns from it, and tells of both."""
         start = time.perf_counter()
-        self._table.policies[self.task.seat] = self.learner.policy()
-        rollout = rollouts.collect(self._table, self.task.seat, self.task.steps_per_match)
+        self.table.policies[self.task.seat] = self.learner.policy()
+        rollout = rollouts.collect(self.table, self.task.seat, self.task.steps_per_match)
         collected = time.perf_counter()
         scalars = self.learner.learn(rollout, self.task.reward(rollout), self.iteration)
         learned = time.perf_counter()
