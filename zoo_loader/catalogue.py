@@ -99,6 +99,14 @@ eba00a1165b7b17f32b33d3e1062da1a0b2c4b822b76718db4f207cbcef64b7e  YouShallNotPas
 4918ddfca5828c2455c75e7b9def6a801567abc5b68cad34e038c22c2fbfdf6a  YouShallNotPassHumans-v0/agent2_parameters-v1
 """
 
+# Victims were retrained, in each of four games, from one file: that whose layout they share. They keep its filters.
+STARTS = {
+    formats.mlp(380, 17): "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1",
+    formats.lstm(384, 17): "multicomp/KickAndDefend-v0/agent1_parameters-v1",
+    formats.lstm(137, 8): "multicomp/SumoAnts-v0/agent_parameters-v1",
+    formats.lstm(395, 17): "multicomp/SumoHumans-v0/agent_parameters-v3",
+}
+
 _SEATS = {"agent1": (0,), "agent2": (1,), "agent": (0, 1)}
 
 

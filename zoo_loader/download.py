@@ -13,7 +13,12 @@ CACHE_VARIABLE = "TF_APIL_CACHE"
 _TIMEOUT = (4, 10)
 
 
-def locate(name: str, zoo_dir: str | os.PathLike | None = None, download: bool = True) -> pathlib.Path:
+def locate(
+    name: str,
+    zoo_dir: str | os.PathLike | None = None,
+    download: bool = True,
+    near: str | os.PathLike | None = None,
+) -> pathlib.Path:
     """Finds a published file, downloading it where it is not on this machine.
 
     It is looked for in `zoo_dir`, then in the folder named by the environment variable TF_APIL_ZOO, both laid out as
@@ -23,6 +28,7 @@ def locate(name: str, zoo_dir: str | os.PathLike | None = None, download: bool =
         name: A catalogue name or alias.
         zoo_dir: A folder to look in first.
         download: Whether to use the network.
+        near: A path; where it lies in a folder of the zoo, that one is looked through after `zoo_dir`.
 
     Returns:
         The path of a file whose SHA-256 is that of the catalogue.
@@ -35,7 +41,7 @@ def locate(name: str, zoo_dir: str | os.PathLike | None = None, download: bool =
     if zoo_dir is not None and not pathlib.Path(zoo_dir).is_dir():
         raise ZooFileError(zoo_dir, "given as the zoo's folder, but there is no such folder")
     tried = []
-    for path in candidates(entry, zoo_dir):
+    for path in candidates(entry, zoo_dir, near):
         if path.exists():
             return verify(path, entry)
         tried.append(str(path))
@@ -48,9 +54,14 @@ def locate(name: str, zoo_dir: str | os.PathLike | None = None, download: bool =
     return _download(entry, advice)
 
 
-def candidates(entry: catalogue.Entry, zoo_dir: str | os.PathLike | None = None) -> list[pathlib.Path]:
+def candidates(
+    entry: catalogue.Entry, zoo_dir: str | os.PathLike | None = None, near: str | os.PathLike | None = None
+) -> list[pathlib.Path]:
     """Returns the places where `locate` looks, in its order, each once; the cache comes last."""
-    folders = [pathlib.Path(folder) for folder in (zoo_dir, os.environ.get(ZOO_VARIABLE)) if folder]
+    around = (
+        [folder for folder in pathlib.Path(near).absolute().parents if (folder / "multicomp").is_dir()] if near else []
+    )
+    folders = [pathlib.Path(folder) for folder in (zoo_dir, *around[:1], os.environ.get(ZOO_VARIABLE)) if folder]
     return list(dict.fromkeys(folder / entry.filename for folder in (*folders, cache_dir())))
 
 

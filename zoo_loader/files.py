@@ -2,7 +2,7 @@
 
 The kind of a file is told by its first bytes, not by its name:
 
-- a pickle: one flat vector, as the zoo publishes them;
+- a pickle: one flat vector, as the zoo publishes them; a model that Stable Baselines saved; or its running statistics;
 - `.npy`: one flat vector;
 - `.npz`: our own array files, one member a variable, and a member `format` that holds the text FORMAT.
 
@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zoo_loader import formats, unpickle
+from zoo_loader import formats, stable_baselines, unpickle
 from zoo_loader.errors import ZooFileError
 
 FORMAT = "zoo_loader arrays 1"
@@ -34,10 +34,12 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads a weight file as named arrays, safely whatever it holds.
 
     Args:
-        path: A pickled or `.npy` flat vector of a known layout (see `formats`), or an `.npz` of `write_arrays`.
+        path: A pickled or `.npy` flat vector of a known layout (see `formats`), a Stable Baselines save or its
+            statistics, or an `.npz` of `write_arrays`.
 
     Returns:
-        {variable name: array}: float32 for flat vectors; in an `.npz`, as written.
+        {variable name: array} of what this one file holds: float32 for weights, float64 for statistics; in an `.npz`,
+        as written. Of policies whose parts lie in several files, `resolve.read_policy` makes a whole.
 
     Raises:
         ZooFileError: The file is missing, damaged, hostile, or of an unknown kind or length; or it holds NaN,
@@ -52,8 +54,14 @@ def parse_arrays(data: bytes, name: str) -> dict[str, np.ndarray]:
         raise ZooFileError(name, "the file is empty; get it again")
     if data.startswith(b"PK"):
         return _parse_npz(data, name)
-    vector = _parse_npy(data, name) if data.startswith(b"\x93NUMPY") else unpickle.loads_array(data, name)
-    return formats.split_vector(vector, name)
+    if data.startswith(b"\x93NUMPY"):
+        return formats.split_vector(_parse_npy(data, name), name)
+    value, calls = unpickle.loads_noting_calls(data, name)
+    if stable_baselines.is_save(value):
+        return stable_baselines.save_arrays(value, name)
+    if stable_baselines.is_statistics(value):
+        return stable_baselines.statistics_arrays(value, name)
+    return formats.split_vector(unpickle.check_array(value, calls, name), name)
 
 
 def write_arrays(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:

@@ -10,6 +10,10 @@ import numpy as np
 from zoo_loader import catalogue, download, files, formats
 from zoo_loader.errors import ZooFileError
 
+# What lies beside the models that Stable Baselines made.
+OBSERVATION_STATISTICS, RETURN_STATISTICS = "obs_rms.pkl", "ret_rms.pkl"
+
+_NO_STATISTICS = {"mean": np.zeros(()), "var": np.ones(()), "count": np.zeros(())}
 _SUFFIXES = (".pkl", ".npy", ".npz")
 
 
@@ -21,7 +25,7 @@ class Policy:
         path: The file.
         entry: Its catalogue entry; None for a path.
         architecture: The layout of the arrays.
-        arrays: {variable name: array}.
+        arrays: {variable name: array}, all of them: what the file lacks is from the files that belong to it.
     """
 
     path: pathlib.Path
@@ -50,14 +54,69 @@ def read_policy(name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | No
 
     Raises:
         UnknownNameError: Neither a name nor a path.
-        ZooFileError: The file is missing, is not what the catalogue says, or holds no policy of a known layout.
+        ZooFileError: The file is missing, is not what the catalogue says, or holds no policy of a known layout; or a
+            file that belongs to it is missing: `obs_rms.pkl` beside a Stable Baselines model, or the zoo's file that a
+            retrained victim started from.
     """
     entry, path = find(name_or_path, zoo_dir)
     arrays = files.read_arrays(path)
-    architecture = formats.architecture_of_arrays(arrays, str(path))
+    if set(arrays) == {"mean", "var", "count"}:
+        raise ZooFileError(
+            path, "the running statistics that belong to a policy; give the model file beside it instead"
+        )
+    architecture = formats.architecture_of_arrays(arrays, str(path), part=True)
     if entry is not None and architecture != entry.architecture:
         raise ZooFileError(path, f"holds {architecture}, but {entry.name} is {entry.architecture}")
+    if len(arrays) < len(architecture.variables):
+        if architecture.kind == "sb_mlp":
+            arrays |= _statistics_beside(path, architecture)
+        else:
+            arrays = {**_start(path, architecture, zoo_dir), **arrays}
+        formats.architecture_of_arrays(arrays, str(path))
+        arrays = {key: arrays[key] for key, _ in architecture.variables}
     return Policy(path, entry, architecture, arrays)
+
+
+def _statistics_beside(path: pathlib.Path, architecture: formats.Architecture) -> dict[str, np.ndarray]:
+    """The statistics of a Stable Baselines model. Not all were published with those of the returns."""
+    observations, returns = path.with_name(OBSERVATION_STATISTICS), path.with_name(RETURN_STATISTICS)
+    if not observations.exists():
+        raise ZooFileError(
+            path,
+            f"holds {architecture}, whose observations are normalised with statistics from {observations.name}, and "
+            f"there is no such file beside it. Copy it there from where {path.name} is from",
+        )
+    statistics = {"obsrms": files.read_arrays(observations), "retrms": _NO_STATISTICS}
+    if returns.exists():
+        statistics["retrms"] = files.read_arrays(returns)
+    shapes = ((architecture.observation_dim,), ())
+    for arrays, file, shape in zip(statistics.values(), (observations, returns), shapes, strict=True):
+        if set(arrays) != {"mean", "var", "count"} or arrays["mean"].shape != shape:
+            found = ", ".join(f"{key} {list(array.shape)}" for key, array in list(arrays.items())[:4])
+            raise ZooFileError(
+                file,
+                f"expected mean, var and count of shape {list(shape)}, as {path.name} needs them, found {found}; it "
+                "belongs to another policy",
+            )
+    return {f"{prefix}/{key}": array for prefix, arrays in statistics.items() for key, array in arrays.items()}
+
+
+def _start(
+    path: pathlib.Path, architecture: formats.Architecture, zoo_dir: str | os.PathLike | None
+) -> dict[str, np.ndarray]:
+    """The arrays of the zoo's policy from which a retrained victim started."""
+    start = catalogue.STARTS.get(architecture)
+    if start is None:
+        raise ZooFileError(
+            path, f"holds {architecture} without its filters, and nobody retrained a victim of that kind"
+        )
+    try:
+        return files.read_arrays(download.locate(start, zoo_dir, near=path))
+    except ZooFileError as error:
+        raise ZooFileError(
+            path,
+            f"holds a retrained victim without its filters, which are those of {start}; but {error}",
+        ) from error
 
 
 def find(

@@ -47,7 +47,7 @@ def loads(data: bytes, name: str) -> object:
     Raises:
         ZooFileError: The bytes are no complete, well-formed pickle, or go past a limit of this module.
     """
-    return _run(data, name)[0]
+    return loads_noting_calls(data, name)[0]
 
 
 def loads_array(data: bytes, name: str) -> np.ndarray:
@@ -63,7 +63,11 @@ def loads_array(data: bytes, name: str) -> np.ndarray:
     Raises:
         ZooFileError: As `loads`; or the pickle asks for other calls, or its value is not an array.
     """
-    value, calls = _run(data, name)
+    return check_array(*loads_noting_calls(data, name), name)
+
+
+def check_array(value: object, calls: list[str], name: str) -> np.ndarray:
+    """Returns an unpickled value if it is one array that came without calls, and raises ZooFileError if not."""
     if calls:
         raise ZooFileError(
             name,
@@ -75,7 +79,8 @@ def loads_array(data: bytes, name: str) -> np.ndarray:
     return value
 
 
-def _run(data: bytes, name: str) -> tuple[object, list[str]]:
+def loads_noting_calls(data: bytes, name: str) -> tuple[object, list[str]]:
+    """As `loads`; returns the names of what the pickle asks to call, too."""
     if len(data) > MAX_FILE_BYTES:
         raise ZooFileError(name, f"the pickle has {len(data)} bytes; files above {MAX_FILE_BYTES} are not read")
     machine = _Machine(len(data))

@@ -114,6 +114,30 @@ class GaussianPolicy:
         return PolicyStep(mean + np.exp(log_std) * random.standard_normal(mean.shape, np.float32))
 
 
+class RecurrentGaussianPolicy:
+    """As `GaussianPolicy`, over a network that carries a state from step to step.
+
+    Attributes:
+        network: maps observations `[B, D]` and a state `[B, ...]` to `(mean [B, A], log_std [A], state [B, ...])`;
+            `initial_state(batch_size)` gives the first.
+    """
+
+    def __init__(self, name: str, network):
+        """`network`: see above; it has `observation_dim` and `action_dim`, too."""
+        self.name, self.network = name, network
+        self.observation_dim, self.action_dim = network.observation_dim, network.action_dim
+
+    def initial_state(self, batch_size: int) -> np.ndarray:
+        return self.network.initial_state(batch_size)
+
+    def act(self, observation, state, random, deterministic) -> PolicyStep:
+        check_observation(self, observation)
+        mean, log_std, state = self.network(observation, state)
+        if deterministic:
+            return PolicyStep(mean, state)
+        return PolicyStep(mean + np.exp(log_std) * random.standard_normal(mean.shape, np.float32), state)
+
+
 class LearningPolicy:
     """The policy being trained: also tells what its learner needs to know of every step.
 

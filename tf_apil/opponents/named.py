@@ -5,7 +5,7 @@
 | `zero`, `random` | never moves a motor; draws every control uniformly from its range |
 | `multicomp/<Game>-v0/agent2_parameters-v1`, `ysnp/walker` | a zoo policy, by its catalogue name or alias |
 | `tf_apil/YouShallNotPassHumans-v0/walker-v1` | a policy that ships with this package |
-| `path/to/weights.pkl`, `.npy`, `.npz` | a weight file |
+| `path/to/weights.pkl`, `.npy`, `.npz` | a weight file of the zoo, a retrained victim, ours |
 | `path/to/run` | the newest policy of a training run |
 | `path/to/policy` | a SavedModel folder |
 """
@@ -21,7 +21,7 @@ from tf_apil import serving
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
 from tf_apil.models.actor_critic import ActorCritic, NumpyActorCritic
-from tf_apil.models.policy import GaussianPolicy, Policy, RandomPolicy, ZeroPolicy
+from tf_apil.models.policy import GaussianPolicy, Policy, RandomPolicy, RecurrentGaussianPolicy, ZeroPolicy
 from zoo_loader import numpy_models, resolve
 
 _SHIPPED = pathlib.Path(__file__).parent / "shipped"
@@ -57,8 +57,10 @@ def policy(name: str, game: Game | GameBatch, zoo_dir: str | None = None) -> Pol
         network = NumpyActorCritic(arrays)
         dims = len(arrays["normalizer/mean"]), len(arrays["log_std"])
         return GaussianPolicy(name, lambda o: (network.mean(network.normalize(o)), network.log_std), *dims)
-    zoo_network = numpy_models.NumpyMlpPolicyValue(arrays)
-    return GaussianPolicy(name, zoo_network, zoo_network.observation_dim, zoo_network.action_dim)
+    network = numpy_models.from_arrays(arrays)
+    if network.recurrent:
+        return RecurrentGaussianPolicy(name, network)
+    return GaussianPolicy(name, network, network.observation_dim, network.action_dim)
 
 
 def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
@@ -104,7 +106,8 @@ def _arrays(name: str, zoo_dir: str | None) -> dict[str, np.ndarray]:
             f"no policy {name!r} ships with this package; there are: {', '.join(shipped())}."
         )
     _, path = resolve.find(name, zoo_dir)
-    return zoo_loader.read_arrays(path)
+    arrays = zoo_loader.read_arrays(path)
+    return arrays if _is_ours(arrays) else resolve.read_policy(name, zoo_dir).arrays
 
 
 def _is_ours(arrays: dict[str, np.ndarray]) -> bool:
