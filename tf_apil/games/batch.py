@@ -1,7 +1,6 @@
 """Many matches of one game, stepped together on all cores."""
 
-import concurrent.futures
-import itertools
+import copy
 import os
 from typing import NamedTuple
 
@@ -9,10 +8,13 @@ import mujoco
 import numpy as np
 
 from tf_apil.games import physics as physics_lib
-from tf_apil.games.game import TIE, Game
+from tf_apil.games.game import TIE, Game, Verdict
 from tf_apil.games.snapshot import Snapshot
+from tf_apil.games.workers import Workers
 
 _BAD_STATE = slice(mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQACC + 1)
+_AT_FAULT = "the match counts as a tie, its last observation and rewards as zeros, and it starts again"
+_CUT_OFF = 500  # steps, in games whose rules have no limit of their own
 
 
 class GameStep(NamedTuple):
@@ -23,12 +25,14 @@ class GameStep(NamedTuple):
         reward: `[M, 2]` goal reward + move reward, as the originals' `step` returns it.
         dense_reward: `[M, 2]` the move reward as trainers see it in `info` (with zero-sum shaping).
         sparse_reward: `[M, 2]` the goal reward.
-        done: `[M]` bool.
+        done: `[M]` bool: the match has ended, by the rules or cut off.
         winner: `[M]` int: seat 0 or 1; -1 for a tie or a match still going on.
         final_observation: `[M, 2, D]` float32, the last of the old match where done, else equal to `observation`.
         elapsed_steps: `[M]` int, the length of the match so far, this step included.
-        terms: the signed terms of the move reward, by the originals' names, `[M, 2]` each.
-        faults: {match: note} of the matches that ended because their physics blew up.
+        truncated: `[M]` bool: done, but not by the rules: cut off after `max_steps`, or at fault.
+        agent_done: `[M, 2]` bool, whether the player has fallen, as the originals' `info` tells it.
+        terms: of each seat, the signed terms of its move reward by the originals' names, `[M]` each.
+        faults: {match: note} of the matches that ended because of an action or a state that was not finite.
     """
 
     observation: np.ndarray
@@ -39,7 +43,9 @@ class GameStep(NamedTuple):
     winner: np.ndarray
     final_observation: np.ndarray
     elapsed_steps: np.ndarray
-    terms: dict[str, np.ndarray]
+    truncated: np.ndarray
+    agent_done: np.ndarray
+    terms: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
     faults: dict[int, str]
 
 
@@ -49,6 +55,22 @@ class GameBatch:
     Every match has its own random stream, spawned from one seed, and its own `MjData`: what happens in it depends
     neither on the other matches nor on the number of threads. `mj_step` runs outside Python's lock, so threads use all
     cores.
+
+    Whoever has policies to ask meanwhile steps one of the `halves` while the other is being thought about:
+
+        game.begin(actions[half], half)     # returns at once
+        ...
+        step = game.finish(half)            # of those matches alone
+
+    Attributes:
+        game_id, game: the id that users know the game by, and its rules.
+        num_matches: M.
+        physics: what it is integrated with.
+        num_threads: that step.
+        max_steps: after which a match is cut off as a tie; None: never.
+        model: the compiled scene. In a game whose matches differ in it (Sumo's arena), ask `model_of`.
+        datas: every match's `MjData`.
+        halves: slices of the matches that can be stepped by turns.
     """
 
     def __init__(
@@ -59,6 +81,7 @@ class GameBatch:
         seed: int | np.random.SeedSequence = 0,
         num_threads: int | None = None,
         physics: str = "original",
+        max_steps: int | None = None,
     ):
         """Builds the scene and the matches. Call `reset` before the first `step`.
 
@@ -69,28 +92,37 @@ class GameBatch:
             seed: of all matches' random streams.
             num_threads: cores to step on; None for all that this process may use.
             physics: a name of `physics.PHYSICS`.
+            max_steps: cut matches off after so many steps; None: after 500 in games without a limit (RunToGoal).
 
         Raises:
-            ValueError: unknown physics, or a number of matches or threads below 1.
+            ValueError: unknown physics, or a number of matches, threads or steps below 1.
         """
         if num_matches < 1:
             raise ValueError(f"num_matches is {num_matches}; a batch needs at least 1 match.")
         if num_threads is not None and num_threads < 1:
             raise ValueError(f"num_threads is {num_threads}; give at least 1, or None for all cores.")
+        if max_steps is not None and max_steps < 1:
+            raise ValueError(f"max_steps is {max_steps}; give at least 1, or None.")
         self.game_id, self.game = game_id, game
         self.num_matches, self.physics = num_matches, physics_lib.get(physics)
         self.num_threads = min(num_threads or len(os.sched_getaffinity(0)), num_matches)
+        self.max_steps = max_steps or (None if game.max_episode_steps else _CUT_OFF)
         self.model = game.build(self.physics)
         self.datas = [mujoco.MjData(self.model) for _ in range(num_matches)]
-        self._state = Snapshot(self.datas)
+        # Matches may differ in what the model says (`Game.fit`), so that every worker needs a model of its own.
+        self._models = [self.model, *(copy.copy(self.model) for _ in range(self.num_threads - 1))]
+        self._state = Snapshot(self.datas, game.fields, game.touch(self.model))
         self._controls = [data.ctrl for data in self.datas]
         self._warnings = [data.warning.number[_BAD_STATE] for data in self.datas]
         self._warned = np.zeros(num_matches, bool)
         self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(num_matches)]
-        self._elapsed = np.zeros(num_matches, np.int64)
-        self._before = np.zeros((num_matches, 2))
+        self._progress = np.zeros((num_matches, 2))
+        self._workers = Workers(self.num_threads)
         self._started = False
-        self._pool = concurrent.futures.ThreadPoolExecutor(max(1, self.num_threads - 1), thread_name_prefix="match")
+        middle = (num_matches + 1) // 2
+        self.halves = tuple(s for s in (slice(0, middle), slice(middle, num_matches)) if s.start < s.stop)
+        self._parts = {part: self._state.rows(slice(*part)) for part in map(_bounds, (*self.halves, self._all))}
+        self._begun: dict[tuple[int, int], tuple] = {}
 
     @property
     def observation_dim(self) -> int:
@@ -104,59 +136,110 @@ class GameBatch:
 
     def reset(self) -> np.ndarray:
         """Starts every match afresh, going on in its random stream. Returns `[M, 2, D]` float32."""
+        self._expect_none_begun()
         for match in range(self.num_matches):
             self._restart(match)
-        self._before[:] = self.game.before_step(self._state)
+        self._progress[:] = self.game.progress(self._state)
         self._started = True
         return self.game.observe(self._state)
 
     def step(self, actions: np.ndarray) -> GameStep:
         """Plays one environment step in every match.
 
+        A match whose action is not finite, or whose state gets so, ends as a tie with a note in `faults`; the others
+        go on as if nothing had happened.
+
         Args:
             actions: `[M, 2, A]`, as the policies gave them: nothing but the engine clamps them.
 
         Raises:
-            ValueError: wrong shape, or an action that is not finite; no match has moved then.
-            RuntimeError: `reset` was not called yet.
+            ValueError: wrong shape; no match has moved then.
+            RuntimeError: `reset` was not called yet, or a step that was begun is not finished.
         """
-        actions = self._checked(actions)
-        self._simulate(actions)
-        faulty = self._blown_up()
-        self._elapsed += 1
-        with np.errstate(invalid="ignore", over="ignore"):
-            verdict = self.game.judge(self._state, actions, self._before, self._elapsed)
-            observation = self.game.observe(self._state)
-        if len(faulty):
-            for array in (*verdict[:3], *verdict.terms.values(), observation):
-                array[faulty] = 0.0
-            verdict.done[faulty], verdict.winner[faulty] = True, TIE
+        self.begin(actions, self._all)
+        return self.finish(self._all)
 
-        elapsed = self._elapsed.copy()
-        final_observation = observation
-        ended = np.flatnonzero(verdict.done)
+    def begin(self, actions: np.ndarray, matches: slice) -> None:
+        """Starts a step of some matches, and returns at once. `finish` must be called for the same ones.
+
+        Args:
+            actions: `[len(matches), 2, A]`.
+            matches: one of `halves`.
+
+        Raises:
+            ValueError, RuntimeError: as `step`.
+        """
+        part = _bounds(matches)
+        if part not in self._parts:
+            raise ValueError(f"matches {matches} are none of the halves {self.halves}.")
+        self._expect_none_begun(part)
+        actions, faults = self._checked(actions, *part)
+        controls = actions.reshape(len(actions), -1)
+        first = part[0]
+
+        def play(match: int, worker: int) -> None:
+            model, data = self._models[worker], self.datas[match]
+            self.game.fit(model, self._state.arena_radius[match])
+            self._controls[match][:] = controls[match - first]
+            mujoco.mj_step(model, data, self.physics.substeps)
+            mujoco.mj_rnePostConstraint(model, data)
+            self._state.take(match)
+            self._state.watch(match)
+            self._warned[match] = self._warnings[match].any()
+
+        job = self._workers.start(play, [match for match in range(*part) if match not in faults])
+        self._begun[part] = job, actions, faults
+
+    def finish(self, matches: slice) -> GameStep:
+        """Waits for the step that was begun, and judges it. Returns the `GameStep` of these matches alone.
+
+        Raises:
+            RuntimeError: no step of them was begun.
+        """
+        part = _bounds(matches)
+        if part not in self._begun:
+            raise RuntimeError(f"no step of the matches {matches} was begun: call begin(actions, matches) first.")
+        job, actions, faults = self._begun.pop(part)
+        job.wait()
+        first, state = part[0], self._parts[part]
+        state.elapsed += 1
+        faults = {**faults, **self._blown_up(part, faults)}
+        with np.errstate(invalid="ignore", over="ignore"):
+            progress = self.game.progress(state)
+            verdict = self.game.judge(state, actions, progress - self._progress[matches])
+            observation = self.game.observe(state)
+        self._progress[matches] = progress
+
+        truncated = ~verdict.done & (state.elapsed >= (self.max_steps or np.inf))
+        at_fault = [match - first for match in faults]
+        if at_fault:
+            _blank(verdict, at_fault)
+            observation[at_fault], truncated[at_fault] = 0, True
+        done = verdict.done | truncated
+
+        elapsed, final_observation = state.elapsed.copy(), observation
+        ended = np.flatnonzero(done)
         if len(ended):
-            for match in ended:
-                self._restart(match)
+            for row in ended:
+                self._restart(first + int(row))
+            fresh = self._state.rows(ended + first)
             final_observation = observation.copy()
-            observation[ended] = self.game.observe(self._state)[ended]
-        self._before[:] = self.game.before_step(self._state)
+            observation[ended] = self.game.observe(fresh)
+            self._progress[ended + first] = self.game.progress(fresh)
         return GameStep(
             observation=observation,
             reward=verdict.sparse_reward + verdict.move_reward,
             dense_reward=verdict.dense_reward,
             sparse_reward=verdict.sparse_reward,
-            done=verdict.done,
+            done=done,
             winner=verdict.winner,
             final_observation=final_observation,
             elapsed_steps=elapsed,
+            truncated=truncated,
+            agent_done=verdict.agent_done,
             terms=verdict.terms,
-            faults={
-                int(m): f"the physics of match {m} blew up at step {elapsed[m]}: its state was not finite or beyond "
-                f"{mujoco.mjMAXVAL:g}; the match counts as a tie, its last observation as zeros, and it starts again"
-                for m in faulty
-            },
-        )  # fmt: skip
+            faults=faults,
+        )
 
     def set_state(
         self,
@@ -167,10 +250,11 @@ class GameBatch:
         qacc_warmstart: np.ndarray | None = None,
         elapsed_steps: int | None = None,
         arena_radius: float | None = None,
+        touched: bool | None = None,
     ) -> None:
         """Puts one match into a given state, for instance a recorded one.
 
-        Everything derived from the state is computed anew, except where the match is in that state already (to 1e-9):
+        Everything derived from the state is computed anew, except where the match is in that state already (to 1e-6):
         then what its last step left stays, as in the originals, so that a recorded match can be replayed row by row.
 
         Args:
@@ -180,24 +264,47 @@ class GameBatch:
             qacc_warmstart: `[nv]`, where the contact solver starts; None for zeros. With the recorded one, the next
                 step repeats bit for bit on the same MuJoCo.
             elapsed_steps: the match's age; None leaves it.
-            arena_radius: for Sumo; None leaves it.
+            arena_radius: for Sumo, m; None leaves it.
+            touched: whether the parties whose touching matters (Sumo's fighters, Kick's goalkeeper and ball) have
+                touched since the match began. None: not yet, where `elapsed_steps` is 0; else as before, or if they
+                do in this state.
 
         Raises:
-            ValueError: a vector has the wrong length or is not finite, or this game has no arena.
+            ValueError: no such match, a vector has the wrong length or is not finite, or this game has no arena.
         """
-        if arena_radius is not None:
+        if not 0 <= match < self.num_matches:
+            raise ValueError(f"there is no match {match}; this batch has 0 to {self.num_matches - 1}.")
+        self._expect_none_begun()
+        has_arena = self.game.has_arena
+        if arena_radius is not None and not has_arena:
             raise ValueError(f"{self.game_id} has no arena, so arena_radius={arena_radius} cannot be set.")
+        if arena_radius is not None and not 0 < arena_radius < np.inf:
+            raise ValueError(f"arena_radius is {arena_radius}; it must be a positive number of metres.")
         qpos, qvel = self._vector("qpos", qpos, self.model.nq), self._vector("qvel", qvel, self.model.nv)
         warm = np.zeros(self.model.nv) if qacc_warmstart is None else qacc_warmstart
         warm = self._vector("qacc_warmstart", warm, self.model.nv)
-        data = self.datas[match]
-        if not (self._started and _same(data.qpos, qpos) and _same(data.qvel, qvel)):
-            data.qpos[:], data.qvel[:] = qpos, qvel
-            self._derive(match)
-        data.qacc_warmstart[:] = warm  # last: the forward pass overwrites it
+        data, state = self.datas[match], self._state
+        new_arena = arena_radius is not None and arena_radius != state.arena_radius[match]
+        if arena_radius is not None:
+            state.arena_radius[match] = arena_radius
+        elif has_arena and not self._started:
+            raise ValueError(f"{self.game_id} is played in an arena: give arena_radius, or call reset() first.")
         if elapsed_steps is not None:
-            self._elapsed[match] = elapsed_steps
-        self._before[match] = self.game.before_step(self._state)[match]
+            state.elapsed[match] = elapsed_steps
+        there = self._started and not new_arena and _same(data.qpos, qpos) and _same(data.qvel, qvel)
+        data.qpos[:], data.qvel[:] = qpos, qvel
+        if there:
+            state.take(match)
+        else:
+            self._derive(match)
+        if touched is not None:
+            state.touched[match] = touched
+        elif state.elapsed[match] == 0:
+            state.touched[match] = self.game.auto_contact
+        else:
+            state.watch(match)
+        data.qacc_warmstart[:] = warm  # last: the forward pass overwrites it
+        self._progress[match] = self.game.progress(state.rows(slice(match, match + 1)))
         self._started = True
 
     def get_state(self, match: int) -> tuple[np.ndarray, np.ndarray]:
@@ -206,71 +313,78 @@ class GameBatch:
 
     def observe(self, match: int) -> np.ndarray:
         """Returns `[2, D]` float32, what both seats of one match see now."""
-        return self.game.observe(self._state)[match]
+        return self.game.observe(self._state.rows(slice(match, match + 1)))[0]
+
+    def model_of(self, match: int) -> mujoco.MjModel:
+        """Returns `model` as it is in one match; good until another match is asked for."""
+        self.game.fit(self.model, self._state.arena_radius[match])
+        return self.model
 
     def close(self) -> None:
         """Ends the threads. The batch cannot be stepped afterwards."""
-        self._pool.shutdown()
+        self._workers.close()
+
+    @property
+    def _all(self) -> slice:
+        return slice(0, self.num_matches)
 
     def _restart(self, match: int) -> None:
-        self.game.reset(self.model, self.datas[match], self._random[match])
-        self._elapsed[match] = 0
+        start = self.game.reset(self.model, self.datas[match], self._random[match])
+        state = self._state
+        state.elapsed[match], state.touched[match], state.arena_radius[match] = 0, *start
         self._derive(match)
 
     def _derive(self, match: int) -> None:
         """Computes what follows from a state that was written, contact forces included, and takes it."""
-        mujoco.mj_forward(self.model, self.datas[match])
-        mujoco.mj_rnePostConstraint(self.model, self.datas[match])
+        model = self.model_of(match)
+        mujoco.mj_forward(model, self.datas[match])
+        mujoco.mj_rnePostConstraint(model, self.datas[match])
         self._state.take(match)
 
-    def _simulate(self, actions: np.ndarray) -> None:
-        """Steps all matches, each thread taking the next one that nobody has taken yet."""
-        controls = actions.reshape(self.num_matches, -1)
-        queue = itertools.count()
-
-        def work():
-            model, substeps, last = self.model, self.physics.substeps, self.num_matches
-            while (match := next(queue)) < last:
-                data = self.datas[match]
-                self._controls[match][:] = controls[match]
-                mujoco.mj_step(model, data, substeps)
-                mujoco.mj_rnePostConstraint(model, data)
-                self._state.take(match)
-                self._warned[match] = self._warnings[match].any()
-
-        helpers = [self._pool.submit(work) for _ in range(self.num_threads - 1)]
-        work()
-        for helper in helpers:
-            helper.result()
-
-    def _blown_up(self) -> np.ndarray:
-        """Indices of the matches whose state became not finite, or larger than the engine accepts.
+    def _blown_up(self, part: tuple[int, int], but: dict[int, str]) -> dict[int, str]:
+        """Notes on the matches whose state became not finite, or larger than the engine accepts.
 
         The engine looks before every substep, warns and resets the match's data; after the last one we look ourselves.
         """
-        bad = self._warned.copy()
-        for values in (self._state.qpos, self._state.qvel):
+        state, bad = self._parts[part], self._warned[slice(*part)].copy()
+        for values in (state.qpos, state.qvel):
             bad |= ~((values.max(axis=1) < mujoco.mjMAXVAL) & (values.min(axis=1) > -mujoco.mjMAXVAL))
-        return np.flatnonzero(bad)
+        note = "the physics of match {} blew up at step {}: its state was not finite or beyond {:g}; " + _AT_FAULT
+        return {
+            part[0] + int(row): note.format(part[0] + row, state.elapsed[row], mujoco.mjMAXVAL)
+            for row in np.flatnonzero(bad)
+            if part[0] + row not in but
+        }
 
-    def _checked(self, actions: np.ndarray) -> np.ndarray:
+    def _checked(self, actions: np.ndarray, first: int, last: int) -> tuple[np.ndarray, dict[int, str]]:
+        """Checks the shape; notes on, and zeros in place of, what is not finite."""
         if not self._started:
             raise RuntimeError("step was called before reset: call reset() once, then step(actions).")
         actions = np.asarray(actions)
-        expected = (self.num_matches, 2, self.action_dim)
+        expected = (last - first, 2, self.action_dim)
         if actions.shape != expected:
             raise ValueError(
-                f"actions have shape {actions.shape}; {self.game_id} with {self.num_matches} matches expects "
+                f"actions have shape {actions.shape}; {self.game_id} with {last - first} matches expects "
                 f"{expected}: [match, seat ({', '.join(self.game.seats)}), motor]."
             )
         finite = np.isfinite(actions)
-        if not finite.all():
-            match, seat, motor = np.argwhere(~finite)[0]
-            raise ValueError(
-                f"the action of match {match}, seat {seat} ({self.game.seats[seat]}), motor {motor} is "
-                f"{actions[match, seat, motor]}; actions must be finite. No match was stepped."
+        if finite.all():
+            return actions, {}
+        faults = {}
+        for row in np.flatnonzero(~finite.all(axis=(1, 2))):
+            seat, motor = np.argwhere(~finite[row])[0]
+            faults[first + int(row)] = (
+                f"the action of match {first + row}, seat {seat} ({self.game.seats[seat]}), motor {motor} is "
+                f"{actions[row, seat, motor]}; actions must be finite; {_AT_FAULT}"
             )
-        return actions
+        return np.where(finite.all(axis=(1, 2), keepdims=True), actions, 0), faults
+
+    def _expect_none_begun(self, part: tuple[int, int] | None = None) -> None:
+        """Raises where a step of these matches (None: of any) was begun and is not finished."""
+        first, last = part or (0, self.num_matches)
+        for begun in self._begun:
+            if begun[0] < last and first < begun[1]:
+                raise RuntimeError(f"the step of matches {begun[0]} to {begun[1] - 1} was begun; finish it first.")
 
     def _vector(self, name: str, value: np.ndarray, length: int) -> np.ndarray:
         value = np.asarray(value, np.float64)
@@ -286,4 +400,15 @@ def _sequence(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return np.allclose(a, b, rtol=0, atol=1e-9)
+    return np.allclose(a, b, rtol=0, atol=1e-6)
+
+
+def _blank(verdict: Verdict, rows: list[int]) -> None:
+    """Makes matches ties that nobody gets anything for."""
+    for array in (*verdict[:3], verdict.agent_done, *verdict.terms[0].values(), *verdict.terms[1].values()):
+        array[rows] = 0
+    verdict.done[rows], verdict.winner[rows] = False, TIE  # not by the rules
+
+
+def _bounds(matches: slice) -> tuple[int, int]:
+    return matches.start, matches.stop

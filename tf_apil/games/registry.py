@@ -6,9 +6,19 @@ import numpy as np
 
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
+from tf_apil.games.kick_and_defend import KickAndDefend
+from tf_apil.games.run_to_goal import RunToGoalAnts, RunToGoalHumans
+from tf_apil.games.sumo import SumoAnts, SumoAntsAutoContact, SumoHumans, SumoHumansAutoContact
 from tf_apil.games.you_shall_not_pass import YouShallNotPassHumans
 
 GAMES: dict[str, type[Game]] = {
+    "multicomp/KickAndDefend-v0": KickAndDefend,
+    "multicomp/RunToGoalAnts-v0": RunToGoalAnts,
+    "multicomp/RunToGoalHumans-v0": RunToGoalHumans,
+    "multicomp/SumoAnts-v0": SumoAnts,
+    "multicomp/SumoAntsAutoContact-v0": SumoAntsAutoContact,
+    "multicomp/SumoHumans-v0": SumoHumans,
+    "multicomp/SumoHumansAutoContact-v0": SumoHumansAutoContact,
     "multicomp/YouShallNotPassHumans-v0": YouShallNotPassHumans,
 }
 
@@ -33,10 +43,11 @@ def make(
     seed: int | np.random.SeedSequence = 0,
     num_threads: int | None = None,
     physics: str = "original",
+    max_steps: int | None = None,
 ) -> GameBatch:
     """Builds a batch of matches of a game; see `GameBatch`.
 
     Raises:
         ValueError: no such game or physics, or a number below 1.
     """
-    return GameBatch(game_id, get(game_id)(), num_matches, seed, num_threads, physics)
+    return GameBatch(game_id, get(game_id)(), num_matches, seed, num_threads, physics, max_steps)

@@ -5,6 +5,8 @@ import mujoco
 from tf_apil.games import physics as physics_lib
 
 GOAL_X = 4.0  # m: the goal lines stand at +4 and -4
+ARENA, ARENA_TOP = "arena", 0.5  # m
+BALL = "ball"
 _COLOURS = ((0.86, 0.33, 0.20, 1.0), (0.20, 0.45, 0.80, 1.0))  # seat 0 red, seat 1 blue
 
 
@@ -13,12 +15,15 @@ def seat_colour(seat: int) -> tuple[float, float, float, float]:
     return _COLOURS[seat]
 
 
-def new_scene(physics: physics_lib.Physics, step_seconds: float) -> mujoco.MjSpec:
+def new_scene(
+    physics: physics_lib.Physics, step_seconds: float, solver: mujoco.mjtSolver = mujoco.mjtSolver.mjSOL_PGS
+) -> mujoco.MjSpec:
     """Starts a scene with the originals' engine options, the floor and the two goal lines.
 
     Args:
         physics: integrator and number of substeps.
         step_seconds: length of one environment step, s.
+        solver: of the constraints.
 
     Returns:
         A spec to add bodies to, then to `compile()`.
@@ -28,7 +33,7 @@ def new_scene(physics: physics_lib.Physics, step_seconds: float) -> mujoco.MjSpe
     option = spec.option
     option.timestep = step_seconds / physics.substeps
     option.integrator = physics.integrator
-    option.solver = mujoco.mjtSolver.mjSOL_PGS
+    option.solver = solver
     option.iterations = 1000
     option.tolerance = 1e-8
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
@@ -36,6 +41,42 @@ def new_scene(physics: physics_lib.Physics, step_seconds: float) -> mujoco.MjSpe
     _add_goal_lines(spec)
     _add_view(spec)
     return spec
+
+
+def add_arena(spec: mujoco.MjSpec, radius: float) -> None:
+    """Adds Sumo's round platform, 0.5 m high, in the middle of the floor; `radius` in m is the largest it will have."""
+    spec.worldbody.add_geom(
+        name=ARENA, type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[radius, ARENA_TOP / 2, 0], pos=[0, 0, ARENA_TOP / 2],
+        contype=1, conaffinity=1, condim=3, friction=[1, 0.1, 0.1], rgba=[0.93, 0.89, 0.80, 1],
+    )  # fmt: skip
+    for line in ("leftgoal", "rightgoal"):  # they collide all the same, under the arena's rim
+        spec.geom(line).rgba = [0.45, 0.45, 0.48, 0]
+
+
+def add_goal(spec: mujoco.MjSpec) -> None:
+    """Adds a goal 6 m wide behind the right goal line. Nothing collides with it."""
+    spec.worldbody.add_geom(
+        name="goalpost", type=mujoco.mjtGeom.mjGEOM_BOX, size=[0.1, 3, 3], pos=[GOAL_X + 0.05, 0, 0],
+        contype=0, conaffinity=0, condim=3, rgba=[0.55, 0.75, 0.55, 0.35],
+    )  # fmt: skip
+
+
+def add_ball(spec: mujoco.MjSpec) -> None:
+    """Adds a ball of radius 0.15 m and 0.1 kg that moves freely, at (0, 0, 0.2) m."""
+    ball = spec.worldbody.add_body(name=BALL, pos=[0, 0, 0.2])
+    ball.add_joint(name=BALL, type=mujoco.mjtJoint.mjJNT_FREE, damping=[0.001, 0, 0])
+    ball.add_geom(
+        name=BALL, type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.15, 0, 0], mass=0.1,
+        contype=1, conaffinity=1, condim=3, rgba=[0.98, 0.85, 0.25, 1],
+    )  # fmt: skip
+
+
+def add_wind(torso: mujoco.MjsBody, prefix: str) -> None:
+    """Adds the invisible, weightless mark that the original sumo humanoids bear. It does nothing."""
+    torso.add_geom(
+        name=prefix + "wind", type=mujoco.mjtGeom.mjGEOM_CAPSULE, size=[0.05, 0, 0], fromto=[0, 0, 0, 0.001, 0, 0],
+        contype=0, conaffinity=0, condim=3, mass=0, rgba=[1, 1, 1, 0],
+    )  # fmt: skip
 
 
 def _add_floor(spec: mujoco.MjSpec) -> None:

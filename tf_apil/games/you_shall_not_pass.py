@@ -3,14 +3,15 @@
 import mujoco
 import numpy as np
 
-from tf_apil.games import bodies, humanoid, scenes
+from tf_apil.games import humanoid, scenes
 from tf_apil.games import physics as physics_lib
-from tf_apil.games.game import TIE, Game, Verdict
+from tf_apil.games.bodies import add_player
+from tf_apil.games.game import GOAL_REWARD, TIE, Game, Verdict
+from tf_apil.games.player import contact_cost, sum_of_squares, survive_reward
 from tf_apil.games.snapshot import Snapshot
 
 BLOCKER, WALKER = 0, 1
 _GOAL_X = -scenes.GOAL_X  # the walker starts at +1 and walks left
-_GOAL_REWARD = 1000.0
 _DOWN = 0.3  # m: below it a torso counts as fallen
 
 
@@ -41,68 +42,58 @@ class YouShallNotPassHumans(Game):
     seats = ("blocker", "walker")
     observation_dim = humanoid.OBSERVATION_DIM + humanoid.NQ
     action_dim = humanoid.ACTION_DIM
+    control_limit = humanoid.ANATOMY.control_limit
     step_seconds = 0.015
     max_episode_steps = 500
-    layout = (
-        (0, 24, "own qpos"),
-        (24, 47, "own qvel"),
-        (47, 177, "own cinert"),
-        (177, 255, "own cvel"),
-        (255, 278, "own qfrc_actuator"),
-        (278, 356, "own cfrc_ext, clipped"),
-        (356, 380, "the other's qpos"),
-    )
+    fields = humanoid.FIELDS
+    layout = (*humanoid.LAYOUT, (356, 380, "the other's qpos"))
+    other_qpos = slice(356, 380)
 
-    def build(self, physics: physics_lib.Physics) -> mujoco.MjModel:
+    def scene(self, physics: physics_lib.Physics) -> mujoco.MjSpec:
         spec = scenes.new_scene(physics, self.step_seconds)
-        bodies.add_humanoid(spec, "agent0/", (-1, 0, 1.4), (1, 0, 0, 0), scenes.seat_colour(BLOCKER))
-        bodies.add_humanoid(spec, "agent1/", (1, 0, 1.4), (0, 0, 0, 1), scenes.seat_colour(WALKER))
-        model = spec.compile()
-        self._seats = [humanoid.Seat.find(model, f"agent{seat}/") for seat in (BLOCKER, WALKER)]
-        return model
+        add_player(spec, humanoid.ANATOMY, "agent0/", (-1, 0, 1.4), (1, 0, 0, 0), scenes.seat_colour(BLOCKER))
+        add_player(spec, humanoid.ANATOMY, "agent1/", (1, 0, 1.4), (0, 0, 0, 1), scenes.seat_colour(WALKER))
+        return spec
 
     def observe(self, state: Snapshot) -> np.ndarray:
         observation = np.empty((len(state.qpos), 2, self.observation_dim), np.float32)
-        for seat, own in enumerate(self._seats):
-            humanoid.write_self_observation(state, own, observation[:, seat])
-            observation[:, seat, humanoid.OBSERVATION_DIM :] = state.qpos[:, self._seats[1 - seat].qpos]
+        for seat, player in enumerate(self.players):
+            humanoid.write_observation(state, player, observation[:, seat])
+            observation[:, seat, self.other_qpos] = state.qpos[:, self.players[1 - seat].qpos]
         return observation
 
-    def before_step(self, state: Snapshot) -> np.ndarray:
-        return np.stack([own.mass_centre_x(state) for own in self._seats], axis=1)
+    def progress(self, state: Snapshot) -> np.ndarray:
+        return np.stack([np.zeros(len(state.qpos)), -self.players[WALKER].mass_centre_x(state)], axis=1)
 
-    def judge(self, state: Snapshot, actions: np.ndarray, before: np.ndarray, elapsed: np.ndarray) -> Verdict:
-        blocker, walker = self._seats
-        blocker_z = blocker.torso_position(state)[:, 2]
-        walker_x, _, walker_z = walker.torso_position(state).T
-
+    def judge(self, state: Snapshot, actions: np.ndarray, moved: np.ndarray) -> Verdict:
+        blocker, walker = self.players
         touchdown = walker.torso_com(state)[:, 0] <= _GOAL_X
-        down = ~touchdown & (walker_z <= _DOWN)
-        time_up = ~touchdown & ~down & (elapsed >= self.max_episode_steps)
+        down = ~touchdown & (walker.height(state) <= _DOWN)
+        time_up = ~touchdown & ~down & (state.elapsed >= self.max_episode_steps)
 
-        sparse = np.zeros((len(elapsed), 2))
-        sparse[:, WALKER] = _GOAL_REWARD * touchdown - _GOAL_REWARD * (down | time_up)
-        sparse[:, BLOCKER] = _GOAL_REWARD * (down & (blocker_z > _DOWN)) - _GOAL_REWARD * touchdown
+        sparse = np.zeros((len(touchdown), 2))
+        sparse[:, WALKER] = GOAL_REWARD * touchdown - GOAL_REWARD * (down | time_up)
+        sparse[:, BLOCKER] = GOAL_REWARD * (down & (blocker.height(state) > _DOWN)) - GOAL_REWARD * touchdown
         winner = np.where(touchdown, WALKER, np.where(down | time_up, BLOCKER, TIE))
 
-        goal_distance = np.abs(walker_x - _GOAL_X)
-        terms = self._move_terms(state, actions, before, goal_distance)
-        move = sum(terms.values())
-        dense = move.copy()
-        dense[:, BLOCKER] += np.where(touchdown, 0.0, goal_distance)
-        return Verdict(sparse, move, dense, touchdown | down | time_up, winner, terms)
-
-    def _move_terms(self, state, actions, before, goal_distance) -> dict[str, np.ndarray]:
-        """The signed terms of both seats' move reward, `[M, 2]` each."""
-        terms = {
-            name: np.zeros((len(before), 2))
-            for name in ("reward_forward", "reward_ctrl", "reward_contact", "reward_survive", "reward_goal_dist")
+        goal_distance = np.abs(walker.position(state)[:, 0] - _GOAL_X)
+        walking = {
+            "reward_forward": humanoid.forward_reward(moved[:, WALKER]),
+            "reward_goal_dist": -goal_distance,
         }
-        for seat, own in enumerate(self._seats):
-            terms["reward_ctrl"][:, seat] = -humanoid.control_cost(actions[:, seat])
-            terms["reward_contact"][:, seat] = -humanoid.contact_cost(state, own)
-            terms["reward_survive"][:, seat] = humanoid.survive_reward(own.torso_position(state)[:, 2])
-        walked = -humanoid.forward_reward(before[:, WALKER], self._seats[WALKER].mass_centre_x(state))
-        terms["reward_forward"][:, WALKER] = walked
-        terms["reward_goal_dist"][:, WALKER] = -goal_distance
-        return terms
+        terms = (
+            {"reward_forward": np.zeros(len(touchdown)), **self._upkeep(state, BLOCKER, actions)},
+            {**walking, **self._upkeep(state, WALKER, actions)},
+        )
+        shaping = np.zeros((len(touchdown), 2))
+        shaping[:, BLOCKER] = np.where(touchdown, 0.0, goal_distance)
+        agent_done = np.stack([blocker.height(state) <= 0.5, walker.height(state) < 0.8], axis=1)
+        return self.verdict(sparse, shaping, touchdown | down | time_up, winner, agent_done, terms)
+
+    def _upkeep(self, state: Snapshot, seat: int, actions: np.ndarray) -> dict[str, np.ndarray]:
+        player = self.players[seat]
+        return {
+            "reward_ctrl": -0.1 * sum_of_squares(actions[:, seat]),
+            "reward_contact": -contact_cost(state, player),
+            "reward_survive": survive_reward(player.height(state), 1.0, 5.0),
+        }
