@@ -38,7 +38,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.12",
     packages=setuptools.find_packages(include=["zoo_loader*", "tf_apil*", "binaries*"]),
-    package_data={"tf_apil": ["opponents/shipped/*/*"]},
+    package_data={"tf_apil": ["opponents/shipped/*/*"], "zoo_loader": ["published.txt"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
 )

@@ -33,8 +33,8 @@ def _list() -> int:
     for entry in _entries():
         seats = ",".join(map(str, entry.seats))
         print(
-            f"{entry.name:<56}  {aliases.get(entry.name, ''):<15}  seat {seats:<3}  "
-            f"{entry.architecture}, {entry.size} bytes"
+            f"{entry.name:<56}  {aliases.get(entry.name, ''):<28}  seat {seats:<3}  "
+            f"{entry.architecture}, {entry.method}"
         )
     return 0
 
@@ -74,10 +74,14 @@ def _show(*names: str) -> int:
         print(f"name          {entry.name}\ngame          {entry.game}, seat {' or '.join(map(str, entry.seats))}")
         print(f"from          {entry.url}\ncite          {entry.citation}")
     print(f"architecture  {architecture}, {architecture.num_parameters} numbers")
-    for prefix, what in (("obsfilter", "observations"), ("retfilter", "returns")):
-        mean, std = formats.filter_statistics(arrays, prefix)
+    if entry is not None and entry.start:
+        print(f"filters from  {entry.start}")
+    for prefix, what in (("obs", "observations"), ("ret", "returns")):
+        is_rms = architecture.kind == "sb_mlp"
+        prefix += "rms" if is_rms else "filter"
+        mean, std = (formats.rms_statistics if is_rms else formats.filter_statistics)(arrays, prefix)
         detail = f", mean {mean:.4g}, std {std:.4g}" if mean.ndim == 0 else ""
-        print(f"{prefix}     {arrays[f'{prefix}/count']:.4g} {what}{detail}")
+        print(f"{prefix:<12}  {arrays[f'{prefix}/count']:.4g} {what}{detail}")
     print(f"action std    {np.exp(arrays['logstd']).mean():.3f} on average\n")
     print(f"{'variable':<16} {'shape':<12} {'mean':>12} {'std':>12}")
     for name, array in arrays.items():

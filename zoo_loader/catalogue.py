@@ -1,37 +1,60 @@
 """Every published file that zoo_loader knows: where it plays, what it is, where it is from, and its fingerprint.
 
-A name is the file's path in the zoo without its ending, such as
-`multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1`. The files of two-sided games are called agent1 and agent2
-for the seats 0 and 1; Sumo's one kind serves both seats.
+A name is the file's path in the zoo folder without its ending, such as
+`multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1`; where one policy was published in two formats, the `.pkl`
+keeps its ending. `published.txt` beside this module lists the files with their hashes. Most have a short name, too:
+
+| alias | what |
+|---|---|
+| `ysnp/walker`, `kick/keeper-v2`, `sumo_ants/v3` | the zoo of Bansal et al. 2018 |
+| `adrl/kick`, `apl/kick` | adversaries by the methods of Gleave et al. 2020 and of Guo et al. 2021 |
+| `usenix/rl_3` | adversaries of Wu et al. 2021, by seed, in YouShallNotPassHumans |
+| `adrl/retrained/kick-0`, `apl/retrained/kick-0`, `usenix/retrained/rl_0` | victims retrained against those, by seed |
 """
 
 import dataclasses
 import difflib
+import pathlib
 
 from zoo_loader import formats
 from zoo_loader.errors import UnknownNameError
 
-CITATION = (
-    "Bansal, Pachocki, Sidor, Sutskever, Mordatch: Emergent Complexity via Multi-Agent Competition, ICLR 2018, "
-    "arXiv:1710.03748"
-)
-_URL = "https://raw.githubusercontent.com/HumanCompatibleAI/multiagent-competition/3a3f9dc/gym_compete/agent_zoo"
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """One published file.
+
+    Attributes:
+        filename: Its path in the zoo folder.
+        sha256: In hexadecimal.
+        size: Bytes, or None where that is not known.
+        url: Where it is published.
+    """
+
+    filename: str
+    sha256: str
+    size: int | None
+    url: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One published weight file.
+    """One published policy.
 
     Attributes:
         name: The catalogue name.
         game: The id of the game it was trained in.
-        seats: The seats it can take, 0 and 1.
-        family: "multicomp".
-        version: "v1", "v2", ...: independent or later trainings of the same role.
+        seats: The seats it was trained for, 0 and 1.
+        family: "multicomp", "icml2021" or "usenix2021".
+        version: "v1", "v2", ... in the zoo: independent or later trainings of the same role. Otherwise None.
         method: How it was trained.
-        architecture: The layout of the flat vector.
-        sha256: Of the file, in hexadecimal.
-        size: Bytes.
+        seed: The number of the training among those of its kind, where it is published.
+        architecture: The network.
+        file: The weight file.
+        companions: Files that belong beside it: running statistics.
+        start: The name of the zoo's policy from which training went on, and whose filters it has; None if from scratch.
+        repository: Where it is published, on GitHub.
+        path: Of the weight file, there.
         citation: What to cite.
     """
 
@@ -39,12 +62,16 @@ class Entry:
     game: str
     seats: tuple[int, ...]
     family: str
-    version: str
+    version: str | None
     method: str
+    seed: int | None
     architecture: formats.Architecture
-    sha256: str
-    size: int
-    citation: str = CITATION
+    file: File
+    companions: tuple[File, ...]
+    start: str | None
+    repository: str
+    path: str
+    citation: str
 
     @property
     def observation_dim(self) -> int:
@@ -58,90 +85,215 @@ class Entry:
 
     @property
     def filename(self) -> str:
-        """The path of the file in the zoo folder."""
-        return f"{self.name}.pkl"
+        """The path of the weight file in the zoo folder."""
+        return self.file.filename
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the weight file, in hexadecimal."""
+        return self.file.sha256
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the weight file, or None where that is not known."""
+        return self.file.size
 
     @property
     def url(self) -> str:
-        """Where it is published."""
-        return f"{_URL}/{self.filename}"
+        """Where the weight file is published."""
+        return self.file.url
 
 
-# Game -> layout, and bytes of a file: 4 a parameter, the rest is the pickle around them.
+@dataclasses.dataclass(frozen=True)
+class _Game:
+    """What the entries of one game have in common.
+
+    Attributes:
+        alias: Its short name.
+        architecture: Of the zoo's policies.
+        victim: The seat of the one that adversaries were trained against.
+        start: The zoo file of that one.
+        roles: What the seats are called, where they differ.
+    """
+
+    alias: str
+    architecture: formats.Architecture
+    victim: int = 0
+    start: str = ""
+    roles: tuple[str, str] | None = None
+
+
 _GAMES = {
-    "KickAndDefend-v0": (formats.lstm(384, 17), 1459517),
-    "RunToGoalAnts-v0": (formats.mlp(122, 8), 99779),
-    "RunToGoalHumans-v0": (formats.mlp(380, 17), 236315),
-    "SumoAnts-v0": (formats.lstm(137, 8), 1199933),
-    "SumoHumans-v0": (formats.lstm(395, 17), 1470869),
-    "YouShallNotPassHumans-v0": (formats.mlp(380, 17), 236315),
+    "RunToGoalAnts-v0": _Game("rtg_ants", formats.mlp(122, 8), roles=("1", "2")),
+    "RunToGoalHumans-v0": _Game("rtg_humans", formats.mlp(380, 17), roles=("1", "2")),
+    "YouShallNotPassHumans-v0": _Game(
+        "ysnp", formats.mlp(380, 17), 1, "agent2_parameters-v1", roles=("blocker", "walker")
+    ),
+    "KickAndDefend-v0": _Game("kick", formats.lstm(384, 17), 0, "agent1_parameters-v1", roles=("kicker", "keeper")),
+    "SumoAnts-v0": _Game("sumo_ants", formats.lstm(137, 8), 0, "agent_parameters-v1"),
+    "SumoHumans-v0": _Game("sumo_humans", formats.lstm(395, 17), 0, "agent_parameters-v3"),
 }
 
-_FILES = """
-4f3f79909cc13960637672e8065fa3c6f38a68ee23703741f5dda6dbc0548fef  KickAndDefend-v0/agent1_parameters-v1
-4bdbda77beec972c534781cd0b7b6ed4f35b29b7a6dcb351a8da1c278f2a3e30  KickAndDefend-v0/agent1_parameters-v2
-f2decea19d00a9f7952c9e1c47c73e5af719ecc1c41b1545cff33286dcc0f9c3  KickAndDefend-v0/agent1_parameters-v3
-525689ed9bf5e0bd99b84624781760f2de7faa41638c82bab674322bd85093ed  KickAndDefend-v0/agent2_parameters-v1
-5d0f271fe18d7a7f713af5827ad014ff0bd49d93149932f3eb052001b18f9182  KickAndDefend-v0/agent2_parameters-v2
-1e6975eede302adf254c2c61e4b16673bdece4c64fcd8f15481a54c702dba558  KickAndDefend-v0/agent2_parameters-v3
-a4952a461f762fa55973a113b42f1a797e6e2a3e45183b7eabc5181d9a90bc1c  RunToGoalAnts-v0/agent1_parameters-v1
-a4993568758d7eb48317a5051c87df242cc6e37f205319a32535250f4a950785  RunToGoalAnts-v0/agent2_parameters-v1
-bb68dfeaf4b51872ca63c8e0e5d9c0594e9296e5f869a2a2f741a5cb4d3cd5d8  RunToGoalHumans-v0/agent1_parameters-v1
-c7f30c19a2cdc05942572ff006d68003832f8680acea77504d5fc5fa9311423e  RunToGoalHumans-v0/agent2_parameters-v1
-c7c6d3104506bbd7ee69abe94746646f2bd9a377c168a6136b05a1e61cf00881  SumoAnts-v0/agent_parameters-v1
-10a6357fd1854e7ee390acff9c7fe9501c68aba64cc17efd15d78929bf3e7050  SumoAnts-v0/agent_parameters-v2
-a4ecc6a75b25e9dce8dbd555f557dc8b4811eafd0e96b752a62eb3e4f890279d  SumoAnts-v0/agent_parameters-v3
-5c79b84f30bd8b783e1b217d8b90c9f460d64a1a1174d075ccb204e66935eda1  SumoAnts-v0/agent_parameters-v4
-cf2d4f4e67e0d50bdfcd7e053c2791362600255fc95b4a50b13177973cc63083  SumoHumans-v0/agent_parameters-v1
-ceb4716093db34ea3889af7f577888bb7420749bae41ac8c7042d10c13cbc8da  SumoHumans-v0/agent_parameters-v2
-e56d0b452f873a0a1f1ae27c07fe1709a246729731f0f1a0182d651784bbae7e  SumoHumans-v0/agent_parameters-v3
-eba00a1165b7b17f32b33d3e1062da1a0b2c4b822b76718db4f207cbcef64b7e  YouShallNotPassHumans-v0/agent1_parameters-v1
-4918ddfca5828c2455c75e7b9def6a801567abc5b68cad34e038c22c2fbfdf6a  YouShallNotPassHumans-v0/agent2_parameters-v1
-"""
+# The folders of the adversaries of Guo et al. are named otherwise.
+_GAME_OF_FOLDER = {
+    "you": "YouShallNotPassHumans-v0",
+    "kick": "KickAndDefend-v0",
+    "ants": "SumoAnts-v0",
+    "humans": "SumoHumans-v0",
+}
+
+# Folder -> method, what its aliases begin with, and whom else to cite. Guo et al. trained both.
+_GLEAVE = (
+    "Gleave, Dennis, Wild, Kant, Levine, Russell: Adversarial Policies: Attacking Deep Reinforcement Learning, "
+    "ICLR 2020, arXiv:1905.10615"
+)
+_METHODS = {"our_attack": ("APL", "apl", ""), "ucb": ("ADRL", "adrl", f"; by the method of {_GLEAVE}")}
 
 # Victims were retrained, in each of four games, from one file: that whose layout they share. They keep its filters.
-STARTS = {
-    formats.mlp(380, 17): "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1",
-    formats.lstm(384, 17): "multicomp/KickAndDefend-v0/agent1_parameters-v1",
-    formats.lstm(137, 8): "multicomp/SumoAnts-v0/agent_parameters-v1",
-    formats.lstm(395, 17): "multicomp/SumoHumans-v0/agent_parameters-v3",
+STARTS = {game.architecture: f"multicomp/{name}/{game.start}" for name, game in _GAMES.items() if game.start}
+
+# Family -> repository, the folder of the family's files there, its commit or HEAD, and what to cite.
+_SOURCES = {
+    "multicomp": (
+        "HumanCompatibleAI/multiagent-competition",
+        "gym_compete/agent_zoo/multicomp",
+        "3a3f9dc",
+        "Bansal, Pachocki, Sidor, Sutskever, Mordatch: Emergent Complexity via Multi-Agent Competition, ICLR 2018, "
+        "arXiv:1710.03748",
+    ),
+    "icml2021": (
+        "nuwuxian/rl_adv_valuediff",
+        "MuJoCo",
+        "HEAD",
+        "Guo, Wu, Huang, Xing: Adversarial Policy Learning in Two-player Competitive Games, ICML 2021",
+    ),
+    "usenix2021": (
+        "psuwuxian/rl_attack",
+        "MuJoCo/results",
+        "HEAD",
+        "Wu, Guo, Wei, Xing: Adversarial Policy Training against Deep Reinforcement Learning, USENIX Security 2021",
+    ),
 }
 
-_SEATS = {"agent1": (0,), "agent2": (1,), "agent": (0, 1)}
+
+def _read_files() -> dict[str, File]:
+    text = pathlib.Path(__file__).with_name("published.txt").read_text(encoding="utf-8")
+    files = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        digest, size, filename = line.split()
+        family, _, rest = filename.partition("/")
+        repository, folder, revision, _ = _SOURCES[family]
+        url = f"https://raw.githubusercontent.com/{repository}/{revision}/{folder}/{rest}"
+        files[filename] = File(filename, digest, None if size == "-" else int(size), url)
+    return files
 
 
-def _make_entry(line: str) -> Entry:
-    digest, path = line.split()
-    game, stem = path.split("/")
+def _make_entries() -> tuple[tuple[Entry, ...], dict[str, str]]:
+    """Returns the entries, and {alias: name}."""
+    files = _read_files()
+    policies = [name for family in _SOURCES for name in files if name.startswith(family) and "_rms." not in name]
+    entries, aliases = [], {}
+    for filename in policies:
+        stem, _, ending = filename.rpartition(".")
+        is_twin = ending == "pkl" and f"{stem}.npy" in files
+        family, *parts = stem.split("/")
+        make = {"multicomp": _zoo_policy, "icml2021": _icml_policy, "usenix2021": _usenix_policy}[family]
+        alias, facts = make(parts)
+        repository, folder, _, citation = _SOURCES[family]
+        beside = [filename.rpartition("/")[0] + f"/{name}_rms.pkl" for name in ("obs", "ret")]
+        entry = Entry(
+            name=filename if is_twin else stem,
+            family=family,
+            file=files[filename],
+            companions=tuple(files[name] for name in beside if name in files),
+            repository=repository,
+            path=folder + filename.removeprefix(family),
+            citation=citation + facts.pop("citation", ""),
+            **facts,
+        )
+        entries.append(entry)
+        if not is_twin:
+            aliases[alias] = entry.name
+    return tuple(entries), aliases
+
+
+def _zoo_policy(parts: list[str]) -> tuple[str, dict]:
+    """`<game>/agent<1, 2 or nothing>_parameters-v<n>`: for the seats 0 and 1, or for both."""
+    game_name, stem = parts
+    game = _GAMES[game_name]
     role, _, version = stem.partition("_parameters-")
-    architecture, size = _GAMES[game]
-    return Entry(
-        name=f"multicomp/{path}",
-        game=f"multicomp/{game}",
-        seats=_SEATS[role],
-        family="multicomp",
-        version=version,
-        method="self-play",
-        architecture=architecture,
-        sha256=digest,
-        size=size,
-    )
+    seats = {"agent1": (0,), "agent2": (1,), "agent": (0, 1)}[role]
+    if game.roles:
+        alias = game.roles[seats[0]]
+        # Games of which there is but one version go without.
+        alias += f"-{version}" if game.architecture.recurrent else ""
+    else:
+        alias = version
+    return f"{game.alias}/{alias}", {
+        "game": f"multicomp/{game_name}",
+        "seats": seats,
+        "version": version,
+        "method": "self-play",
+        "seed": None,
+        "architecture": game.architecture,
+        "start": None,
+    }
 
 
-ENTRIES: tuple[Entry, ...] = tuple(_make_entry(line) for line in _FILES.strip().splitlines())
+def _icml_policy(parts: list[str]) -> tuple[str, dict]:
+    """`adv-agent/<method>/<game>/model`, and `retrained-victim/<method>/<game>/<time>-<seed>/<game>-v0`."""
+    method, prefix, citation = _METHODS[parts[1]]
+    if parts[0] == "adv-agent":
+        game_name = _GAME_OF_FOLDER[parts[2]]
+        facts = _adversary(game_name, method, None)
+        return f"{prefix}/{_GAMES[game_name].alias}", {**facts, "citation": citation}
+    game_name, seed = parts[4], parts[3].rpartition("-")[2]
+    facts = _retrained(game_name, method, int(seed))
+    return f"{prefix}/retrained/{_GAMES[game_name].alias}-{seed}", {**facts, "citation": citation}
+
+
+def _usenix_policy(parts: list[str]) -> tuple[str, dict]:
+    """`adv_train/our/rl_<seed>/model/model`, and `adv_retrain/our/rl_<seed>/model/<game>`."""
+    game_name, method, seed = "YouShallNotPassHumans-v0", "Wu et al. 2021", int(parts[2].removeprefix("rl_"))
+    if parts[0] == "adv_train":
+        return f"usenix/{parts[2]}", _adversary(game_name, method, seed)
+    return f"usenix/retrained/{parts[2]}", _retrained(game_name, method, seed)
+
+
+def _adversary(game_name: str, method: str, seed: int | None) -> dict:
+    game = _GAMES[game_name]
+    zoo = game.architecture
+    return {
+        "game": f"multicomp/{game_name}",
+        "seats": (1 - game.victim,),
+        "version": None,
+        "method": method,
+        "seed": seed,
+        "architecture": formats.stable_baselines_mlp(zoo.observation_dim, zoo.action_dim),
+        "start": None,
+    }
+
+
+def _retrained(game_name: str, method: str, seed: int) -> dict:
+    game = _GAMES[game_name]
+    return {
+        "game": f"multicomp/{game_name}",
+        "seats": (game.victim,),
+        "version": None,
+        "method": f"retrained against {method}",
+        "seed": seed,
+        "architecture": game.architecture,
+        "start": STARTS[game.architecture],
+    }
+
+
+ENTRIES: tuple[Entry, ...]
+ALIASES: dict[str, str]
+ENTRIES, ALIASES = _make_entries()
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
-
-# Short names, by role where a game has roles, otherwise by the number that the file bears.
-ALIASES: dict[str, str] = {
-    "ysnp/blocker": "multicomp/YouShallNotPassHumans-v0/agent1_parameters-v1",
-    "ysnp/walker": "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1",
-    **{f"rtg_ants/{i}": f"multicomp/RunToGoalAnts-v0/agent{i}_parameters-v1" for i in (1, 2)},
-    **{f"rtg_humans/{i}": f"multicomp/RunToGoalHumans-v0/agent{i}_parameters-v1" for i in (1, 2)},
-    **{f"kick/kicker-v{v}": f"multicomp/KickAndDefend-v0/agent1_parameters-v{v}" for v in (1, 2, 3)},
-    **{f"kick/keeper-v{v}": f"multicomp/KickAndDefend-v0/agent2_parameters-v{v}" for v in (1, 2, 3)},
-    **{f"sumo_ants/v{v}": f"multicomp/SumoAnts-v0/agent_parameters-v{v}" for v in (1, 2, 3, 4)},
-    **{f"sumo_humans/v{v}": f"multicomp/SumoHumans-v0/agent_parameters-v{v}" for v in (1, 2, 3)},
-}
+_BY_FILENAME = {entry.filename: entry for entry in ENTRIES}
 
 
 def names() -> list[str]:
@@ -151,22 +303,27 @@ def names() -> list[str]:
 
 def is_known(name: str) -> bool:
     """Whether `get` would find the name."""
-    return name in _BY_NAME or name in ALIASES
+    return name in _BY_NAME or name in ALIASES or name in _BY_FILENAME
 
 
 def get(name: str) -> Entry:
-    """Looks a file up.
+    """Looks a policy up.
 
     Args:
-        name: A catalogue name or an alias of one.
+        name: A catalogue name, an alias of one, or the path of the file in the zoo folder.
 
     Raises:
         UnknownNameError: It is neither; the message proposes the nearest names.
     """
-    entry = _BY_NAME.get(ALIASES.get(name, name))
+    entry = _BY_NAME.get(ALIASES.get(name, name)) or _BY_FILENAME.get(name)
     if entry is None:
         raise unknown_name(name)
     return entry
+
+
+def identify(sha256: str) -> Entry | None:
+    """Returns the entry of the weight file with this SHA-256, if there is one."""
+    return next((entry for entry in ENTRIES if entry.sha256 == sha256), None)
 
 
 def unknown_name(name: str) -> UnknownNameError:

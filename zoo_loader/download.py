@@ -19,7 +19,7 @@ def locate(
     download: bool = True,
     near: str | os.PathLike | None = None,
 ) -> pathlib.Path:
-    """Finds a published file, downloading it where it is not on this machine.
+    """Finds a published file, downloading it where it is not on this machine; and with it what belongs beside it.
 
     It is looked for in `zoo_dir`, then in the folder named by the environment variable TF_APIL_ZOO, both laid out as
     `<folder>/multicomp/<Game>-v0/<stem>.pkl`; then in the cache (see `cache_dir`), into which a download goes.
@@ -31,37 +31,42 @@ def locate(
         near: A path; where it lies in a folder of the zoo, that one is looked through after `zoo_dir`.
 
     Returns:
-        The path of a file whose SHA-256 is that of the catalogue.
+        The path of a file whose SHA-256 is that of the catalogue, as is that of its companions.
 
     Raises:
         UnknownNameError: The name is not in the catalogue.
-        ZooFileError: The file found is not the one published; or it is nowhere, and could not be downloaded.
+        ZooFileError: The file found is not the one published, or misses its companions; or it is nowhere, and could
+            not be downloaded.
     """
     entry = catalogue.get(name)
     if zoo_dir is not None and not pathlib.Path(zoo_dir).is_dir():
         raise ZooFileError(zoo_dir, "given as the zoo's folder, but there is no such folder")
     tried = []
     for path in candidates(entry, zoo_dir, near):
-        if path.exists():
+        is_complete = all(_beside(path, file).exists() for file in entry.companions)
+        # What the cache lacks is downloaded; nothing is added to folders of the user's.
+        if path.exists() and (is_complete or not path.is_relative_to(cache_dir())):
             return verify(path, entry)
         tried.append(str(path))
     advice = (
         f"Looked for {', '.join(tried)}. Name the folder that holds multicomp/ with {ZOO_VARIABLE} or --zoo_dir, "
-        f"or save {entry.url} as the last of these paths"
+        f"or save {' and '.join(file.url for file in (entry.file, *entry.companions))} as the last of these paths"
+        f"{' and beside it' if entry.companions else ''}"
     )
     if not download:
         raise ZooFileError(entry.name, f"not on this machine. {advice}")
-    return _download(entry, advice)
+    for file in (*entry.companions, entry.file):  # The weights last: where they are, everything is.
+        _download(entry, file, advice)
+    return verify(cache_dir() / entry.filename, entry)
 
 
 def candidates(
     entry: catalogue.Entry, zoo_dir: str | os.PathLike | None = None, near: str | os.PathLike | None = None
 ) -> list[pathlib.Path]:
     """Returns the places where `locate` looks, in its order, each once; the cache comes last."""
-    around = (
-        [folder for folder in pathlib.Path(near).absolute().parents if (folder / "multicomp").is_dir()] if near else []
-    )
-    folders = [pathlib.Path(folder) for folder in (zoo_dir, *around[:1], os.environ.get(ZOO_VARIABLE)) if folder]
+    around = pathlib.Path(near).absolute().parents if near else ()
+    around = next((folder for folder in around if (folder / "multicomp").is_dir()), None)
+    folders = [pathlib.Path(folder) for folder in (zoo_dir, around, os.environ.get(ZOO_VARIABLE)) if folder]
     return list(dict.fromkeys(folder / entry.filename for folder in (*folders, cache_dir())))
 
 
@@ -75,32 +80,54 @@ def cache_dir() -> pathlib.Path:
 
 
 def verify(path: pathlib.Path, entry: catalogue.Entry) -> pathlib.Path:
-    """Returns the path if the file's SHA-256 is the catalogue's, and raises ZooFileError with both if it is not."""
-    found = files.sha256(path)
-    if found != entry.sha256:
-        raise ZooFileError(
-            path,
-            f"not the published {entry.name}: its SHA-256 is {found}, expected {entry.sha256}. It may be cut off or "
-            "changed; delete it and get it again. (To load a file of your own, give its path instead of the name)",
-        )
+    """Checks the SHA-256 of a file, and of its companions beside it, against the catalogue.
+
+    Returns:
+        The path.
+
+    Raises:
+        ZooFileError: One is not the published file, or a companion is missing.
+    """
+    _verify(path, entry, entry.file)
+    for file in entry.companions:
+        companion = _beside(path, file)
+        if not companion.exists():
+            raise ZooFileError(
+                path,
+                f"{entry.name} needs {companion.name} beside it, and it is not there. It is published at {file.url}",
+            )
+        _verify(companion, entry, file)
     return path
 
 
-def _download(entry: catalogue.Entry, advice: str) -> pathlib.Path:
+def _verify(path: pathlib.Path, entry: catalogue.Entry, file: catalogue.File) -> None:
+    found = files.sha256(path)
+    if found != file.sha256:
+        of = "" if file is entry.file else f"{path.name} of "
+        raise ZooFileError(
+            path,
+            f"not the published {of}{entry.name}: its SHA-256 is {found}, expected {file.sha256}. It may be cut off or "
+            "changed; delete it and get it again. (To load a file of your own, give its path instead of the name)",
+        )
+
+
+def _beside(path: pathlib.Path, file: catalogue.File) -> pathlib.Path:
+    return path.with_name(file.filename.rpartition("/")[2])
+
+
+def _download(entry: catalogue.Entry, file: catalogue.File, advice: str) -> None:
     import pooch
     import requests
 
-    target = cache_dir() / entry.filename
+    target = cache_dir() / file.filename
     downloader = pooch.HTTPDownloader(timeout=_TIMEOUT, progressbar=False)
     try:
         # pooch writes beside the target, compares the hash and only then moves the file into place.
-        pooch.retrieve(
-            entry.url, f"sha256:{entry.sha256}", fname=target.name, path=target.parent, downloader=downloader
-        )
+        pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=target.name, path=target.parent, downloader=downloader)
     except requests.exceptions.RequestException as error:
         raise ZooFileError(
             entry.name,
-            f"cannot be downloaded from {entry.url} ({type(error).__name__}): no network, "
+            f"cannot be downloaded from {file.url} ({type(error).__name__}): no network, "
             f"or the file has moved. {advice}",
         ) from error
     except OSError as error:
@@ -111,6 +138,5 @@ def _download(entry: catalogue.Entry, advice: str) -> pathlib.Path:
         ) from error
     except ValueError as error:  # What pooch raises for a wrong hash.
         raise ZooFileError(
-            entry.name, f"what {entry.url} sent is not the published file, whose SHA-256 is {entry.sha256}: {error}"
+            entry.name, f"what {file.url} sent is not the published file, whose SHA-256 is {file.sha256}: {error}"
         ) from error
-    return verify(target, entry)

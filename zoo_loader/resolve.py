@@ -1,6 +1,7 @@
 """From what a user names, a catalogue name or a path, to checked arrays. No TensorFlow here."""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 import re
@@ -23,7 +24,7 @@ class Policy:
 
     Attributes:
         path: The file.
-        entry: Its catalogue entry; None for a path.
+        entry: Its catalogue entry, by name or by SHA-256; None for a file that is not published.
         architecture: The layout of the arrays.
         arrays: {variable name: array}, all of them: what the file lacks is from the files that belong to it.
     """
@@ -59,7 +60,9 @@ def read_policy(name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | No
             retrained victim started from.
     """
     entry, path = find(name_or_path, zoo_dir)
-    arrays = files.read_arrays(path)
+    data = files.read_bytes(path)
+    arrays = files.parse_arrays(data, str(path))
+    entry = entry or catalogue.identify(hashlib.sha256(data).hexdigest())
     if set(arrays) == {"mean", "var", "count"}:
         raise ZooFileError(
             path, "the running statistics that belong to a policy; give the model file beside it instead"
@@ -71,7 +74,8 @@ def read_policy(name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | No
         if architecture.kind == "sb_mlp":
             arrays |= _statistics_beside(path, architecture)
         else:
-            arrays = {**_start(path, architecture, zoo_dir), **arrays}
+            start = entry.start if entry else catalogue.STARTS.get(architecture)
+            arrays = {**_start_arrays(start, path, architecture, zoo_dir), **arrays}
         formats.architecture_of_arrays(arrays, str(path))
         arrays = {key: arrays[key] for key, _ in architecture.variables}
     return Policy(path, entry, architecture, arrays)
@@ -101,11 +105,10 @@ def _statistics_beside(path: pathlib.Path, architecture: formats.Architecture) -
     return {f"{prefix}/{key}": array for prefix, arrays in statistics.items() for key, array in arrays.items()}
 
 
-def _start(
-    path: pathlib.Path, architecture: formats.Architecture, zoo_dir: str | os.PathLike | None
+def _start_arrays(
+    start: str | None, path: pathlib.Path, architecture: formats.Architecture, zoo_dir: str | os.PathLike | None
 ) -> dict[str, np.ndarray]:
-    """The arrays of the zoo's policy from which a retrained victim started."""
-    start = catalogue.STARTS.get(architecture)
+    """The arrays of the zoo's policy from which a retrained victim started: its filters, and often its value."""
     if start is None:
         raise ZooFileError(
             path, f"holds {architecture} without its filters, and nobody retrained a victim of that kind"
@@ -124,9 +127,11 @@ def find(
 ) -> tuple[catalogue.Entry | None, pathlib.Path]:
     """Tells names from paths, and locates names. Returns the entry (None for a path) and the path.
 
-    Catalogue names come first, so that a folder that happens to be called `ysnp` cannot hide one.
+    Catalogue names come first, so that a folder that happens to be called `ysnp` cannot hide one. Names with the ending
+    of a file come after paths.
     """
-    if isinstance(name_or_path, str) and catalogue.is_known(name_or_path):
+    is_known = isinstance(name_or_path, str) and catalogue.is_known(name_or_path)
+    if is_known and not name_or_path.endswith(_SUFFIXES):
         return catalogue.get(name_or_path), download.locate(name_or_path, zoo_dir)
     path = pathlib.Path(name_or_path)
     try:
@@ -136,9 +141,9 @@ def find(
         exists = False
     if exists:
         return None, path
+    if is_known:
+        return catalogue.get(name_or_path), download.locate(name_or_path, zoo_dir)
     looks_like_path = not isinstance(name_or_path, str) or path.is_absolute() or path.suffix in _SUFFIXES
     if looks_like_path or str(name_or_path).startswith((".", "~")):
-        stem = str(name_or_path).removesuffix(".pkl")
-        hint = f"; the catalogue has {stem}, without the ending" if catalogue.is_known(stem) else ""
-        raise ZooFileError(name_or_path, f"no such file{hint}")
+        raise ZooFileError(name_or_path, "no such file")
     raise catalogue.unknown_name(str(name_or_path))

@@ -13,28 +13,83 @@ from zoo_loader import catalogue, download, formats, resolve
 WALKER = "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1"
 
 
+SEATS = {"YouShallNotPassHumans-v0": (0, 1), "KickAndDefend-v0": (1, 0), "SumoAnts-v0": (1, 0), "SumoHumans-v0": (1, 0)}
+
+
 def test_entries():
-    assert len(catalogue.ENTRIES) == len(set(catalogue.names())) == len({e.sha256 for e in catalogue.ENTRIES}) == 19
+    assert len(catalogue.ENTRIES) == len(set(catalogue.names())) == len({e.sha256 for e in catalogue.ENTRIES}) == 75
     for entry in catalogue.ENTRIES:
-        assert len(entry.sha256) == 64 and int(entry.sha256, 16)
+        for file in (entry.file, *entry.companions):
+            assert len(file.sha256) == 64 and int(file.sha256, 16)
+            assert file.url.startswith(f"https://raw.githubusercontent.com/{entry.repository}/")
+            assert file.filename.rpartition("/")[0] == entry.filename.rpartition("/")[0]
+        assert entry.filename.removesuffix(".npy").removesuffix(".pkl") == entry.name.removesuffix(".pkl")
+        assert entry.url.endswith(entry.path) and entry.citation and entry.game.startswith("multicomp/")
+        assert entry.family == entry.name.split("/")[0]
+
+
+def test_the_zoo_of_bansal_et_al():
+    entries = catalogue.find(family="multicomp")
+    assert entries == list(catalogue.ENTRIES[:19])
+    for entry in entries:
         assert 0 < entry.size - 4 * entry.architecture.num_parameters < 200
         assert entry.url.endswith(f"/agent_zoo/{entry.name}.pkl")
+        assert (entry.method, entry.companions, entry.start, entry.seed) == ("self-play", (), None, None)
     entry = catalogue.get(WALKER)
     assert (entry.game, entry.seats) == ("multicomp/YouShallNotPassHumans-v0", (1,))
     assert (entry.observation_dim, entry.action_dim, entry.version, entry.family) == (380, 17, "v1", "multicomp")
 
 
+def test_adversaries():
+    entries = [entry for entry in catalogue.ENTRIES if entry.architecture.kind == "sb_mlp"]
+    assert len(entries) == 16
+    for entry in entries:
+        assert entry.seats == SEATS[entry.game.split("/")[1]][:1]
+        assert entry.companions[0].filename.endswith("/obs_rms.pkl") and entry.start is None
+    assert len(catalogue.get("apl/kick").companions) == 2 and len(catalogue.get("adrl/kick").companions) == 1
+    entry = catalogue.get("usenix/rl_3")
+    assert (entry.seed, entry.method, entry.filename) == (
+        3, "Wu et al. 2021", "usenix2021/adv_train/our/rl_3/model/model.npy"
+    )  # fmt: skip
+    assert entry.size == 128 + 4 * entry.architecture.num_parameters
+    assert "Gleave" in catalogue.get("adrl/ysnp").citation and "Gleave" not in catalogue.get("apl/ysnp").citation
+
+
+def test_retrained_victims():
+    entries = [entry for entry in catalogue.ENTRIES if entry.start]
+    assert len(entries) == 40
+    for entry in entries:
+        start = catalogue.get(entry.start)
+        assert entry.method.startswith("retrained against") and not entry.companions
+        assert (start.game, start.architecture, start.family) == (entry.game, entry.architecture, "multicomp")
+        assert entry.seats == SEATS[entry.game.split("/")[1]][1:] and set(entry.seats) <= set(start.seats)
+        assert entry.seed in (0, 1, 2, 3, 4)
+    assert catalogue.get("adrl/retrained/sumo_humans-2").start == catalogue.get("sumo_humans/v3").name
+    # One policy in two formats: two entries, of which the alias means the plain one.
+    entry = catalogue.get("apl/retrained/kick-1")
+    assert entry.filename.endswith(".npy") and catalogue.get(f"{entry.name}.pkl").filename.endswith(".pkl")
+
+
 def test_aliases_lead_to_every_entry():
     assert catalogue.get("ysnp/walker").name == WALKER
     assert catalogue.get("ysnp/blocker").seats == (0,)
-    assert sorted(catalogue.ALIASES.values()) == sorted(catalogue.names())
+    assert catalogue.get("usenix/retrained/rl_0").start == WALKER
+    twins = [name for name in catalogue.names() if name.endswith(".pkl")]
+    assert len(twins) == 12
+    assert sorted([*catalogue.ALIASES.values(), *twins]) == sorted(catalogue.names())
+
+
+def test_names_with_endings():
+    for entry in catalogue.ENTRIES:
+        assert catalogue.get(entry.filename) is entry and catalogue.identify(entry.sha256) is entry
+    assert catalogue.identify("0" * 64) is None
 
 
 def test_find():
-    assert len(catalogue.find(game="sumo")) == 7
-    assert len(catalogue.find(game="multicomp/SumoAnts-v0", seat=1)) == 4
-    assert [entry.name for entry in catalogue.find(game="youshall", seat=1)] == [WALKER]
-    assert not catalogue.find(family="icml2021")
+    assert len(catalogue.find(game="sumo", family="multicomp")) == 7
+    assert len(catalogue.find(game="multicomp/SumoAnts-v0", seat=1, family="multicomp")) == 4
+    assert [entry.name for entry in catalogue.find("youshall", 1, "multicomp")] == [WALKER]
+    assert len(catalogue.find(family="icml2021")) == 44 and len(catalogue.find(family="usenix2021")) == 12
 
 
 @pytest.mark.parametrize("name", ["ysnp/walkr", "YSNP/Walker", WALKER.replace("agent2", "agent3"), WALKER.lower()])
@@ -49,10 +104,14 @@ def test_paths_that_do_not_exist(tmp_path):
     for path in (tmp_path / "x", str(tmp_path / "x"), "./x", "x.pkl", "~nobody-at-all/x"):
         with pytest.raises(zoo_loader.ZooFileError, match="no such file"):
             zoo_loader.load(path)
-    with pytest.raises(zoo_loader.ZooFileError, match="without the ending"):
-        zoo_loader.load(f"{WALKER}.pkl")
     with pytest.raises(zoo_loader.UnknownNameError):
         zoo_loader.load("x" * 5000)
+
+
+def _with_hash(entry: catalogue.Entry, data: bytes) -> catalogue.Entry:
+    """An entry that says that the file is these bytes."""
+    file = catalogue.dataclasses.replace(entry.file, sha256=hashlib.sha256(data).hexdigest())
+    return catalogue.dataclasses.replace(entry, file=file)
 
 
 @pytest.fixture
@@ -75,7 +134,7 @@ def small_zoo(no_folders, monkeypatch, make_arrays):
     path = no_folders / "zoo" / f"{WALKER}.pkl"
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
-    entry = catalogue.dataclasses.replace(catalogue.get(WALKER), sha256=hashlib.sha256(data).hexdigest())
+    entry = _with_hash(catalogue.get(WALKER), data)
     monkeypatch.setitem(catalogue._BY_NAME, WALKER, entry)
     monkeypatch.setattr(catalogue, "ENTRIES", (entry,))
     return no_folders / "zoo"
@@ -111,7 +170,7 @@ def test_changed_file(small_zoo):
 def test_a_file_that_is_not_what_the_catalogue_says(small_zoo, monkeypatch, make_arrays):
     data = pickle.dumps(formats.join_vector(make_arrays(122, 8)))
     (small_zoo / f"{WALKER}.pkl").write_bytes(data)
-    entry = catalogue.dataclasses.replace(catalogue.get(WALKER), sha256=hashlib.sha256(data).hexdigest())
+    entry = _with_hash(catalogue.get(WALKER), data)
     monkeypatch.setitem(catalogue._BY_NAME, WALKER, entry)
     with pytest.raises(zoo_loader.ZooFileError, match="holds mlp .* 122.*is mlp .* 380"):
         resolve.read_policy(WALKER, small_zoo)
@@ -182,5 +241,14 @@ def test_published_files_match_the_catalogue(zoo_dir):
     assert found
     for entry in found:
         path = download.locate(entry.name, zoo_dir, download=False)
-        assert path.stat().st_size == entry.size
-        assert resolve.read_policy(path).architecture == entry.architecture
+        assert entry.size is None or path.stat().st_size == entry.size
+        for file in entry.companions:
+            assert file.size is None or (zoo_dir / file.filename).stat().st_size == file.size
+        policy = resolve.read_policy(path)
+        assert policy.architecture == entry.architecture and policy.entry is entry
+
+
+def test_the_list_of_hashes_is_whole(zoo_dir):
+    lines = [line.split() for line in (zoo_dir / "SHA256SUMS").read_text().splitlines()]
+    listed = {file.filename: file.sha256 for e in catalogue.ENTRIES for file in (e.file, *e.companions)}
+    assert listed == {filename: digest for digest, filename in lines}

@@ -22,7 +22,7 @@ def _run(*args: str) -> subprocess.CompletedProcess:
 
 
 def test_program_list():
-    result = _run("list", "--game=YouShall", "--seat=1")
+    result = _run("list", "--game=YouShall", "--seat=1", "--family=multicomp")
     assert result.returncode == 0 and not result.stderr
     assert len(result.stdout.splitlines()) == 1 and WALKER in result.stdout and "ysnp/walker" in result.stdout
 
@@ -59,17 +59,17 @@ def test_program_verify(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_APIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TF_APIL_ZOO", raising=False)
     result = _run("verify")
-    assert result.returncode == 0 and result.stdout.count("missing ") == 19
+    assert result.returncode == 0 and result.stdout.count("missing ") == 75
     path = tmp_path / f"{WALKER}.pkl"
     path.parent.mkdir(parents=True)
     np.save(path.open("wb"), np.ones(3))
     result = _run("verify", f"--zoo_dir={tmp_path}")
-    assert result.returncode == 1 and result.stdout.count("missing ") == 18
+    assert result.returncode == 1 and result.stdout.count("missing ") == 74
     assert f"BAD      {WALKER}" in result.stdout and catalogue.get(WALKER).sha256 in result.stdout
 
 
 def test_program_finds_published_files(zoo_dir):
-    result = _run("verify", f"--zoo_dir={zoo_dir}", "--game=RunToGoalAnts")
+    result = _run("verify", f"--zoo_dir={zoo_dir}", "--game=RunToGoalAnts", "--family=multicomp")
     assert result.returncode == 0 and result.stdout.count("ok ") == 2
     result = _run("fetch", "rtg_ants/1", f"--zoo_dir={zoo_dir}")
     assert result.stdout.strip().endswith("RunToGoalAnts-v0/agent1_parameters-v1.pkl")
