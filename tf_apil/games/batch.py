@@ -62,6 +62,10 @@ class GameBatch:
         ...
         step = game.finish(half)            # of those matches alone
 
+    Whoever wants to see a match's end before the next begins sets `rests_at_end`: a match that has ended then stays in
+    its last state, and the next step does not play it but only starts it afresh. Its action is not looked at; what comes
+    of it is the first observation, with zeros for rewards and `elapsed_steps`.
+
     Attributes:
         game_id, game: the id that users know the game by, and its rules.
         num_matches: M.
@@ -70,6 +74,7 @@ class GameBatch:
         max_steps: after which a match is cut off as a tie; None: never.
         model: the compiled scene. In a game whose matches differ in it (Sumo's arena), ask `model_of`.
         datas: every match's `MjData`.
+        rests_at_end: whether matches wait for the next step to restart; False unless set.
         halves: slices of the matches that can be stepped by turns.
     """
 
@@ -118,6 +123,7 @@ class GameBatch:
         self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(num_matches)]
         self._progress = np.zeros((num_matches, 2))
         self._workers = Workers(self.num_threads)
+        self.rests_at_end, self._resting = False, np.zeros(num_matches, bool)
         self._started = False
         middle = (num_matches + 1) // 2
         self.halves = tuple(s for s in (slice(0, middle), slice(middle, num_matches)) if s.start < s.stop)
@@ -134,9 +140,12 @@ class GameBatch:
         """A."""
         return self.game.action_dim
 
-    def reset(self) -> np.ndarray:
-        """Starts every match afresh, going on in its random stream. Returns `[M, 2, D]` float32."""
+    def reset(self, seed: int | np.random.SeedSequence | None = None) -> np.ndarray:
+        """Starts every match afresh, in new random streams from `seed`, or going on in its own. Returns `[M, 2, D]`."""
         self._expect_none_begun()
+        if seed is not None:
+            self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(self.num_matches)]
+        self._resting[:] = False
         for match in range(self.num_matches):
             self._restart(match)
         self._progress[:] = self.game.progress(self._state)
@@ -187,7 +196,9 @@ class GameBatch:
             self._state.watch(match)
             self._warned[match] = self._warnings[match].any()
 
-        job = self._workers.start(play, [match for match in range(*part) if match not in faults])
+        resting = (first + np.flatnonzero(self._resting[matches])).tolist()
+        faults = {match: note for match, note in faults.items() if match not in resting}
+        job = self._workers.start(play, [match for match in range(*part) if match not in faults and match not in resting])
         self._begun[part] = job, actions, faults
 
     def finish(self, matches: slice) -> GameStep:
@@ -201,9 +212,9 @@ class GameBatch:
             raise RuntimeError(f"no step of the matches {matches} was begun: call begin(actions, matches) first.")
         job, actions, faults = self._begun.pop(part)
         job.wait()
-        first, state = part[0], self._parts[part]
-        state.elapsed += 1
-        faults = {**faults, **self._blown_up(part, faults)}
+        first, state, resting = part[0], self._parts[part], self._resting[matches].copy()
+        state.elapsed += ~resting
+        faults = {**faults, **self._blown_up(part, {*faults, *(first + np.flatnonzero(resting)).tolist()})}
         with np.errstate(invalid="ignore", over="ignore"):
             progress = self.game.progress(state)
             verdict = self.game.judge(state, actions, progress - self._progress[matches])
@@ -215,17 +226,22 @@ class GameBatch:
         if at_fault:
             _blank(verdict, at_fault)
             observation[at_fault], truncated[at_fault] = 0, True
+        if resting.any():
+            _blank(verdict, resting)
+            truncated[resting] = False
         done = verdict.done | truncated
 
         elapsed, final_observation = state.elapsed.copy(), observation
-        ended = np.flatnonzero(done)
-        if len(ended):
-            for row in ended:
+        restarting = np.flatnonzero(resting | (done & (not self.rests_at_end)))
+        if len(restarting):
+            for row in restarting:
                 self._restart(first + int(row))
-            fresh = self._state.rows(ended + first)
+            fresh = self._state.rows(restarting + first)
             final_observation = observation.copy()
-            observation[ended] = self.game.observe(fresh)
-            self._progress[ended + first] = self.game.progress(fresh)
+            observation[restarting] = self.game.observe(fresh)
+            self._progress[restarting + first] = self.game.progress(fresh)
+            elapsed[resting], final_observation[resting] = 0, observation[resting]
+        self._resting[matches] = done & self.rests_at_end
         return GameStep(
             observation=observation,
             reward=verdict.sparse_reward + verdict.move_reward,
@@ -291,6 +307,7 @@ class GameBatch:
             raise ValueError(f"{self.game_id} is played in an arena: give arena_radius, or call reset() first.")
         if elapsed_steps is not None:
             state.elapsed[match] = elapsed_steps
+        self._resting[match], self._warnings[match][:] = False, 0
         there = self._started and not new_arena and _same(data.qpos, qpos) and _same(data.qvel, qvel)
         data.qpos[:], data.qvel[:] = qpos, qvel
         if there:
@@ -341,7 +358,7 @@ class GameBatch:
         mujoco.mj_rnePostConstraint(model, self.datas[match])
         self._state.take(match)
 
-    def _blown_up(self, part: tuple[int, int], but: dict[int, str]) -> dict[int, str]:
+    def _blown_up(self, part: tuple[int, int], but: set[int]) -> dict[int, str]:
         """Notes on the matches whose state became not finite, or larger than the engine accepts.
 
         The engine looks before every substep, warns and resets the match's data; after the last one we look ourselves.
@@ -403,7 +420,7 @@ def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return np.allclose(a, b, rtol=0, atol=1e-6)
 
 
-def _blank(verdict: Verdict, rows: list[int]) -> None:
+def _blank(verdict: Verdict, rows: list[int] | np.ndarray) -> None:
     """Makes matches ties that nobody gets anything for."""
     for array in (*verdict[:3], verdict.agent_done, *verdict.terms[0].values(), *verdict.terms[1].values()):
         array[rows] = 0
