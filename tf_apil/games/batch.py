@@ -63,8 +63,8 @@ class GameBatch:
         step = game.finish(half)            # of those matches alone
 
     Whoever wants to see a match's end before the next begins sets `rests_at_end`: a match that has ended then stays in
-    its last state, and the next step does not play it but only starts it afresh. Its action is not looked at; what comes
-    of it is the first observation, with zeros for rewards and `elapsed_steps`.
+    its last state, and the next step does not play it but only starts it afresh. Its action is not looked at; what
+    comes of it is the first observation, with zeros for rewards and `elapsed_steps`.
 
     Attributes:
         game_id, game: the id that users know the game by, and its rules.
@@ -198,7 +198,7 @@ class GameBatch:
 
         resting = (first + np.flatnonzero(self._resting[matches])).tolist()
         faults = {match: note for match, note in faults.items() if match not in resting}
-        job = self._workers.start(play, [match for match in range(*part) if match not in faults and match not in resting])
+        job = self._workers.start(play, [match for match in range(*part) if match not in (*faults, *resting)])
         self._begun[part] = job, actions, faults
 
     def finish(self, matches: slice) -> GameStep:
