@@ -10,21 +10,27 @@ from tf_apil.models.policy import Policy, PolicyStep
 
 
 class Turn(NamedTuple):
-    """One step of all matches.
+    """One step of some of the matches: of m matches out of M.
 
     Attributes:
-        observation: `[M, 2, D]` that both seats acted on.
+        matches: which, a slice.
+        observation: `[m, 2, D]` that both seats acted on.
         policy_steps: what seat 0 and seat 1 answered.
-        step: what came of it.
+        step: what came of it, of these matches alone.
     """
 
+    matches: slice
     observation: np.ndarray
     policy_steps: tuple[PolicyStep, PolicyStep]
     step: GameStep
 
 
 class Table:
-    """A batch of matches with a policy in each seat. The policies may be exchanged between turns."""
+    """A batch of matches with a policy in each seat. The policies may be exchanged between turns.
+
+    Large batches are played by halves: while one half is being stepped on all cores, the policies think about the
+    other, so that no core waits. What happens does not depend on who was faster.
+    """
 
     def __init__(
         self,
@@ -56,37 +62,51 @@ class Table:
         self._random = [np.random.default_rng(s) for s in sequence.spawn(2)]
         self._observation = game.reset()
         self._states = [policy.initial_state(game.num_matches) for policy in policies]
-        self._actions = np.empty((game.num_matches, 2, game.action_dim), np.float32)
 
     @property
     def observation(self) -> np.ndarray:
-        """`[M, 2, D]` that the next turn acts on."""
+        """`[M, 2, D]` that the next turns act on."""
         return self._observation
 
     def turns(self, number: int | None = None) -> Iterator[Turn]:
-        """Plays `number` steps in all matches (None: without end), yielding each."""
-        played = 0
-        while number is None or played < number:
-            yield self._turn()
-            played += 1
+        """Plays `number` steps in all matches (None: without end), yielding each half's by turns."""
+        asked: dict[int, tuple[PolicyStep, PolicyStep]] = {}
+        halves, played = self.game.halves, 0
+        try:
+            for i, half in enumerate(halves):
+                asked[i] = self._begin(half)
+            while number is None or played < number:
+                played += 1
+                for i, half in enumerate(halves):
+                    yield self._finish(half, asked.pop(i))
+                    if number is None or played < number:
+                        asked[i] = self._begin(half)
+        finally:  # whoever stops listening leaves steps that are under way
+            for i, answers in asked.items():
+                self._finish(halves[i], answers)
 
-    def _turn(self) -> Turn:
-        answers = tuple(self._ask(seat) for seat in (0, 1))
+    def _begin(self, matches: slice) -> tuple[PolicyStep, PolicyStep]:
+        answers = tuple(self._ask(seat, matches) for seat in (0, 1))
+        self.game.begin(np.stack([answer.action for answer in answers], axis=1), matches)
+        return answers
+
+    def _finish(self, matches: slice, answers: tuple[PolicyStep, PolicyStep]) -> Turn:
+        step = self.game.finish(matches)
         for seat, answer in enumerate(answers):
-            self._actions[:, seat] = answer.action
-        step = self.game.step(self._actions)
-        for seat, answer in enumerate(answers):
-            self._states[seat] = answer.state
-            if answer.state is not None and step.done.any():
-                fresh = self.policies[seat].initial_state(self.game.num_matches)
-                self._states[seat] = np.where(step.done.reshape(-1, *[1] * (fresh.ndim - 1)), fresh, answer.state)
-        turn = Turn(self._observation, answers, step)
-        self._observation = step.observation
+            if answer.state is not None:
+                self._states[seat][matches] = answer.state
+                if step.done.any():
+                    ended = matches.start + np.flatnonzero(step.done)
+                    self._states[seat][ended] = self.policies[seat].initial_state(len(ended))
+        turn = Turn(matches, self._observation[matches].copy(), answers, step)
+        self._observation[matches] = step.observation
         return turn
 
-    def _ask(self, seat: int) -> PolicyStep:
-        policy = self.policies[seat]
-        return policy.act(self._observation[:, seat], self._states[seat], self._random[seat], self.deterministic[seat])
+    def _ask(self, seat: int, matches: slice) -> PolicyStep:
+        policy, state = self.policies[seat], self._states[seat]
+        observation = np.ascontiguousarray(self._observation[matches, seat])
+        state = None if state is None else state[matches]
+        return policy.act(observation, state, self._random[seat], self.deterministic[seat])
 
 
 class Rollout(NamedTuple):
@@ -117,22 +137,25 @@ class Rollout(NamedTuple):
 def collect(table: Table, seat: int, num_steps: int) -> Rollout:
     """Plays `num_steps` steps in every match and keeps what the learner in `seat` saw, did and got."""
     rows: dict[str, np.ndarray] = {}
+    played = dict.fromkeys((half.start for half in table.game.halves), 0)
 
-    def keep(t: int, name: str, value: np.ndarray) -> None:
-        if name not in rows:
-            rows[name] = np.empty((num_steps, *value.shape), value.dtype)
-        rows[name][t] = value
-
-    for t, turn in enumerate(table.turns(num_steps)):
-        answer, step = turn.policy_steps[seat], turn.step
-        keep(t, "raw_observation", turn.observation[:, seat])
-        keep(t, "action", answer.action)
-        for name, value in answer.info.items():
-            keep(t, "info/" + name, value)
-        keep(t, "sparse_reward", step.sparse_reward[:, seat])
-        keep(t, "dense_reward", step.dense_reward[:, seat])
-        keep(t, "done", step.done)
-        keep(t, "winner", step.winner)
-        keep(t, "elapsed_steps", step.elapsed_steps)
+    for turn in table.turns(num_steps):
+        answer, step, matches = turn.policy_steps[seat], turn.step, turn.matches
+        kept = {
+            "raw_observation": turn.observation[:, seat],
+            "action": answer.action,
+            **{"info/" + name: value for name, value in answer.info.items()},
+            "sparse_reward": step.sparse_reward[:, seat],
+            "dense_reward": step.dense_reward[:, seat],
+            "done": step.done,
+            "winner": step.winner,
+            "elapsed_steps": step.elapsed_steps,
+        }
+        t = played[matches.start]
+        played[matches.start] += 1
+        for name, value in kept.items():
+            if name not in rows:
+                rows[name] = np.empty((num_steps, table.game.num_matches, *value.shape[1:]), value.dtype)
+            rows[name][t, matches] = value
     info = {name[5:]: rows.pop(name) for name in list(rows) if name.startswith("info/")}
     return Rollout(info=info, last_observation=table.observation[:, seat].copy(), **rows)

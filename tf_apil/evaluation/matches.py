@@ -63,8 +63,9 @@ def play(
     game = games.make(game_id, parallel, game_seed, num_threads, physics)
     with tqdm.auto.tqdm(total=num_matches, unit="match", disable=None if progress else True) as bar:
         for turn in rollouts.Table(game, policies, deterministic, policy_seed).turns():
-            counted = np.flatnonzero(turn.step.done & (quota > 0))
-            quota[counted] -= 1
+            mine = quota[turn.matches]  # a view
+            counted = np.flatnonzero(turn.step.done & (mine > 0))
+            mine[counted] -= 1
             winner += turn.step.winner[counted].tolist()
             length += turn.step.elapsed_steps[counted].tolist()
             bar.update(len(counted))

@@ -7,6 +7,7 @@ from tf_apil.games import physics as physics_lib
 GOAL_X = 4.0  # m: the goal lines stand at +4 and -4
 ARENA, ARENA_TOP = "arena", 0.5  # m
 BALL = "ball"
+_ARENA_BYTES = 2**20  # for contacts and constraints of a match; matches use some 130 kB, MuJoCo's default is 15 MB
 _COLOURS = ((0.86, 0.33, 0.20, 1.0), (0.20, 0.45, 0.80, 1.0))  # seat 0 red, seat 1 blue
 
 
@@ -30,6 +31,7 @@ def new_scene(
     """
     spec = mujoco.MjSpec()
     spec.compiler.degree = True
+    spec.memory = _ARENA_BYTES
     option = spec.option
     option.timestep = step_seconds / physics.substeps
     option.integrator = physics.integrator
