@@ -5,6 +5,9 @@
     model = zoo_loader.load("multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1")  # or "ysnp/walker", or a path
     out = model(observation)  # observation [B, D]; out.mean [B, A], out.log_std [A], out.value [B]
 
+    model = zoo_loader.load("sumo_ants/v1")  # a recurrent one carries a state from step to step
+    out = model(observation, model.initial_state(batch_size))  # out.state goes into the next call
+
 `load` imports TensorFlow; everything else here does without.
 """
 
@@ -21,27 +24,22 @@ if typing.TYPE_CHECKING:
 __all__ = ["UnknownNameError", "ZooFileError", "catalogue", "load", "read_arrays", "write_arrays"]
 
 
-def load(name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | None = None) -> "models.MlpPolicyValue":
+def load(name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | None = None) -> "models.PolicyModel":
     """Loads a published policy, or one from a file, as a Keras model.
 
     Args:
-        name_or_path: A catalogue name, an alias of one, or the path of a file that `read_arrays` reads.
+        name_or_path: A catalogue name, an alias of one, or the path of a weight file.
         zoo_dir: A folder to find catalogue names in; by default $TF_APIL_ZOO, then the cache, then the network.
 
     Returns:
-        The model, weights and filters set.
+        The model, weights and statistics set: a `models.MlpPolicyValue`, `LSTMPolicy` or `StableBaselinesMlp`.
 
     Raises:
         UnknownNameError: Neither a name nor a path.
-        ZooFileError: The file is missing, is not what the catalogue says, or holds no supported policy.
+        ZooFileError: The file is missing, is not what the catalogue says, or holds no policy of a known layout; or a
+            file that belongs to it is missing.
     """
     policy = resolve.read_policy(name_or_path, zoo_dir)
-    if policy.architecture.recurrent:
-        raise ZooFileError(
-            policy.path,
-            f"a recurrent policy ({policy.architecture}), and recurrent policies are not supported yet: "
-            "zoo_loader.read_arrays reads its arrays, but there is no model to put them in",
-        )
     from zoo_loader import models  # Imports TensorFlow, which takes seconds.
 
-    return models.MlpPolicyValue.from_arrays(policy.arrays, name=policy.model_name, layout=policy.layout)
+    return models.from_arrays(policy.arrays, name=policy.model_name, layout=policy.layout)

@@ -113,6 +113,8 @@ def _filters(d: int) -> Variables:
     return scalars + (("obsfilter/sum", (d,)), ("obsfilter/sumsq", (d,)), ("obsfilter/count", ()))
 
 
+MAKERS = {"mlp": mlp, "lstm": lstm, "sb_mlp": stable_baselines_mlp}  # By kind.
+
 _NUM_STATISTICS = 6  # Variables of the filters, in all three kinds.
 
 
@@ -219,7 +221,7 @@ def name_parameters(parameters: Sequence[np.ndarray], name: str) -> dict[str, np
     shapes = [array.shape for array in parameters]
     for width in sorted({shape[0] for shape in shapes if len(shape) == 2}):
         for _, action_dim in (shape for shape in shapes if len(shape) == 2 and shape[0] == 1):
-            for make in (mlp, lstm, stable_baselines_mlp):
+            for make in MAKERS.values():
                 for variables in make(width, action_dim).file_layouts:
                     named = _match(parameters, shapes, variables)
                     if named:
@@ -347,7 +349,7 @@ SB_CLIP = 10.0
 def describe_known() -> str:
     """The known layouts for error messages: the variables of each kind with their shapes, and the totals."""
     lines = ["Known layouts, for observations of width D and actions of width A:"]
-    for make in (mlp, lstm, stable_baselines_mlp):
+    for make in MAKERS.values():
         pattern = make("D", "A")  # Letters do for numbers, since nothing is computed with D or A here.
         variables = (f"{key} [{', '.join(map(str, shape))}]" for key, shape in pattern.file_layouts[0])
         totals = (

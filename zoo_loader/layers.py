@@ -1,4 +1,8 @@
-"""Keras layers that the zoo's networks need beyond dense ones: the two normalisation filters and the log deviations."""
+"""Keras layers that the zoo's networks need beyond dense ones: normalisation, the LSTM cell, the log deviations.
+
+Weights are float32, as in the files. What becomes a value is computed in float64: the return filter magnifies the
+network's output several hundred times and adds a mean, so that float32 would leave few digits of a small value.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -6,54 +10,73 @@ import tensorflow as tf
 from zoo_loader import formats
 
 
-class _RunningFilter(tf.keras.layers.Layer):
-    """Holds the running statistics of training: sum, sum of squares, count. Never trained by gradients.
+class _Statistics(tf.keras.layers.Layer):
+    """Holds running statistics of training. Never trained by gradients.
 
-    mean = sum / count,  std = sqrt(max(sumsq / count - mean^2, 0.01)), as in the original programs.
-
-    The three are kept as the files have them, so that writing a model gives the file back bit for bit; mean and std are
+    They are kept as the files have them, so that writing a model gives the file back bit for bit; mean and std are
     derived on every call, in float64, where the difference of two large numbers keeps its digits.
 
     Args:
-        width: The number of entries, or None for a scalar filter.
+        width: The number of entries, or None for scalar statistics.
         **kwargs: Of `tf.keras.layers.Layer`.
     """
 
+    # (name, value of a fresh one, whether one an entry): fresh statistics change nothing.
+    PARTS: tuple[tuple[str, float, bool], ...]
+    PARTS_DTYPE = tf.float32
+
     def __init__(self, width: int | None = None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.width = width
-        shape = () if width is None else (width,)
-        # A fresh filter does nothing: mean 0, std 1.
-        for part, value, part_shape in (("sum", 0.0, shape), ("sumsq", 1.0, shape), ("count", 1.0, ())):
+        for part, value, is_wide in self.PARTS:
+            shape = (width,) if is_wide and width is not None else ()
             initializer = tf.keras.initializers.Constant(value)
-            setattr(self, part, self.add_weight(part, part_shape, tf.float32, initializer, trainable=False))
+            setattr(self, part, self.add_weight(part, shape, self.PARTS_DTYPE, initializer, trainable=False))
         self.built = True
 
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns mean, std: float64, `[width]` or scalars."""
-        count = tf.cast(self.count, tf.float64)
-        mean = tf.cast(self.sum, tf.float64) / count
-        variance = tf.cast(self.sumsq, tf.float64) / count - tf.square(mean)
-        return mean, tf.sqrt(tf.maximum(variance, formats.MIN_VARIANCE))
+        raise NotImplementedError
 
     def get_config(self) -> dict:
         return {**super().get_config(), "width": self.width}
 
 
-@tf.keras.saving.register_keras_serializable("zoo_loader")
-class ObservationFilter(_RunningFilter):
-    """Normalises observations: clip((observation - mean) / std, -5, 5), entry by entry."""
+class _RunningFilter(_Statistics):
+    """mean = sum / count, std = sqrt(max(sumsq / count - mean^2, 0.01)), as in the zoo's original programs."""
+
+    PARTS = (("sum", 0.0, True), ("sumsq", 1.0, True), ("count", 1.0, False))
+
+    def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
+        count = tf.cast(self.count, tf.float64)
+        mean = tf.cast(self.sum, tf.float64) / count
+        variance = tf.cast(self.sumsq, tf.float64) / count - tf.square(mean)
+        return mean, tf.sqrt(tf.maximum(variance, formats.MIN_VARIANCE))
+
+
+class _RunningMeanStd(_Statistics):
+    """std = sqrt(var + 1e-8), as in Stable Baselines' VecNormalize."""
+
+    PARTS = (("mean", 0.0, True), ("var", 1.0, True), ("count", 0.0, False))
+    PARTS_DTYPE = tf.float64
+
+    def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.identity(self.mean), tf.sqrt(self.var + formats.SB_EPSILON)
+
+
+class _Observations:
+    """Normalises observations: clip((observation - mean) / std, -c, c), entry by entry."""
+
+    CLIP: float
 
     def call(self, observation: tf.Tensor) -> tf.Tensor:
-        """Args: observation: [..., width]. Returns: the same shape, float32, within [-5, 5]."""
+        """Args: observation: [..., width]. Returns: the same shape, float64, within [-c, c]."""
         mean, std = self.statistics()
-        # The subtraction too is made in float64: some entries have a mean a thousand times their deviation.
-        normalised = (tf.cast(observation, tf.float64) - mean) / std
-        return tf.cast(tf.clip_by_value(normalised, -formats.CLIP, formats.CLIP), tf.float32)
+        # In float64, the subtraction above all: some entries have a mean a thousand times their deviation.
+        return tf.clip_by_value((tf.cast(observation, tf.float64) - mean) / std, -self.CLIP, self.CLIP)
 
 
-@tf.keras.saving.register_keras_serializable("zoo_loader")
-class ReturnFilter(_RunningFilter):
+class _Returns:
     """Turns the value network's normalised output into returns: value * std + mean; and back with `normalise`."""
 
     def call(self, value: tf.Tensor) -> tf.Tensor:
@@ -65,6 +88,34 @@ class ReturnFilter(_RunningFilter):
         """The inverse of the call: (returns - mean) / std, unclipped, float32."""
         mean, std = self.statistics()
         return tf.cast((tf.cast(returns, tf.float64) - mean) / std, tf.float32)
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class ObservationFilter(_Observations, _RunningFilter):
+    """The zoo's filter of observations; c is 5."""
+
+    CLIP = formats.CLIP
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class ReturnFilter(_Returns, _RunningFilter):
+    """The zoo's filter of returns."""
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class ObservationMeanStd(_Observations, _RunningMeanStd):
+    """VecNormalize's normalisation of observations; c is 10."""
+
+    CLIP = formats.SB_CLIP
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class ReturnMeanStd(_Returns, _RunningMeanStd):
+    """VecNormalize's scaling of rewards, undone. It divides by the deviation of returns and subtracts nothing."""
+
+    def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
+        mean, std = super().statistics()
+        return tf.zeros_like(mean), std
 
 
 @tf.keras.saving.register_keras_serializable("zoo_loader")
@@ -92,17 +143,107 @@ class LogStd(tf.keras.layers.Layer):
 
 
 @tf.keras.saving.register_keras_serializable("zoo_loader")
-class LongSumDense(tf.keras.layers.Dense):
-    """A dense layer that sums in float64; its weights, input and output are float32 as usual.
+class Float64Dense(tf.keras.layers.Dense):
+    """A dense layer that computes in float64 and returns float64; its weights are float32 as usual.
 
-    The first layers add up to 395 terms of size 5, and the return filter magnifies what rounding leaves in the value by
-    several hundred. In float32 the values of the zoo come out with relative errors of 2e-5; so, with 3e-6.
+    For the value's tower, and for the policy's first layer: that adds up to 395 terms of size 5.
     """
 
+    def __init__(self, units: int, activation=None, **kwargs):
+        super().__init__(units, activation, **{"autocast": False, **kwargs})
+
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Args: inputs: [B, inputs]. Returns: [B, units], float32."""
+        """Args: inputs: [..., inputs] of any float. Returns: [..., units], float64."""
         product = tf.matmul(tf.cast(inputs, tf.float64), tf.cast(self.kernel, tf.float64))
-        return self.activation(tf.cast(product + tf.cast(self.bias, tf.float64), self.compute_dtype))
+        return self.activation(product + tf.cast(self.bias, tf.float64))
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class BasicLSTMCell(tf.keras.layers.Layer):
+    """The LSTM cell of TensorFlow 1: gates in the order i, j, f, o, and 1 added to the forget gate.
+
+        i, j, f, o = [x, h] kernel + bias
+        c' = sigmoid(f + 1) c + sigmoid(i) tanh(j),   h' = sigmoid(o) tanh(c')
+
+    Weights and state are float32; it computes in the dtype of its inputs, float32 or float64. (The state is rounded
+    after every step of a sequence, too, so that a sequence and single steps give the same.)
+
+    Args:
+        units: The width of x, c and h.
+        **kwargs: Of `tf.keras.layers.Layer`.
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.units = units
+        self.kernel = self.add_weight("kernel", (2 * units, 4 * units), tf.float32, "glorot_uniform")
+        self.bias = self.add_weight("bias", (4 * units,), tf.float32, "zeros")
+        self.built = True
+
+    def call(
+        self, x: tf.Tensor, state: tuple[tf.Tensor, tf.Tensor], reset: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+        """Steps through a sequence.
+
+        Args:
+            x: [B, T, units].
+            state: c and h before the first step, [B, units] each.
+            reset: [B, T] bool: where c and h are set to zero before the step.
+
+        Returns:
+            h after each step, [B, T, units], in the dtype of x; and the last (c, h), float32.
+        """
+        dtype = x.dtype
+        kernel = tf.cast(self.kernel, dtype)
+        # The inputs' part of all steps at once.
+        from_inputs = tf.matmul(x, kernel[: self.units]) + tf.cast(self.bias, dtype)
+        recurrent_kernel = kernel[self.units :]
+        state = tuple(tf.cast(part, tf.float32) for part in state)
+        keep = None if reset is None else tf.cast(tf.logical_not(tf.cast(reset, tf.bool)), tf.float32)[..., tf.newaxis]
+        if x.shape[1] == 1:  # No loop for a single step.
+            *state, h = self._step(state, from_inputs[:, 0], None if keep is None else keep[:, 0], recurrent_kernel)
+            return h[:, tf.newaxis], tuple(state)
+        if keep is None:
+            keep = tf.ones([tf.shape(x)[0], tf.shape(x)[1], 1])
+        cs, hs, outputs = tf.scan(
+            lambda carry, element: self._step(carry[:2], *element, recurrent_kernel),
+            tuple(tf.transpose(part, (1, 0, 2)) for part in (from_inputs, keep)),
+            (*state, tf.cast(state[1], dtype)),
+        )
+        return tf.transpose(outputs, (1, 0, 2)), (cs[-1], hs[-1])
+
+    @staticmethod
+    def _step(state, from_inputs, keep, recurrent_kernel) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns c and h, float32, and h in the dtype of the inputs."""
+        if keep is not None:
+            state = tuple(part * keep for part in state)
+        c, h = (tf.cast(part, from_inputs.dtype) for part in state)
+        i, j, f, o = tf.split(from_inputs + tf.matmul(h, recurrent_kernel), 4, axis=-1)
+        c = tf.sigmoid(f + formats.FORGET_BIAS) * c + tf.sigmoid(i) * tf.tanh(j)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return tf.cast(c, tf.float32), tf.cast(h, tf.float32), h
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "units": self.units}
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class UnusedDense(tf.keras.layers.Layer):
+    """Weights that a file holds and nothing uses, kept so that writing a model gives the whole file back.
+
+    Args:
+        shape: Of the kernel.
+        **kwargs: Of `tf.keras.layers.Layer`.
+    """
+
+    def __init__(self, shape: tuple[int, int], **kwargs):
+        super().__init__(**kwargs)
+        self.kernel = self.add_weight("kernel", tuple(shape), tf.float32, "zeros", trainable=False)
+        self.bias = self.add_weight("bias", (shape[1],), tf.float32, "zeros", trainable=False)
+        self.built = True
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "shape": tuple(self.kernel.shape)}
 
 
 def set_variables(targets: dict[str, tf.Variable], arrays: dict[str, np.ndarray], owner: str) -> None:
@@ -123,4 +264,4 @@ def set_variables(targets: dict[str, tf.Variable], arrays: dict[str, np.ndarray]
             given = list(np.shape(arrays[key]))
             raise ValueError(f"{key} of {owner} has shape {list(target.shape)}, was given {given}")
     for key, target in targets.items():
-        target.assign(np.asarray(arrays[key], np.float32))
+        target.assign(np.asarray(arrays[key], target.dtype.as_numpy_dtype))

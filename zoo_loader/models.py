@@ -1,65 +1,31 @@
 """The zoo's networks as Keras models. Importing this module imports TensorFlow."""
 
-import typing
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from zoo_loader import formats, layers
+from zoo_loader.policy_model import PolicyModel, PolicyOutput
+
+__all__ = ["LSTMPolicy", "MlpPolicyValue", "PolicyModel", "PolicyOutput", "StableBaselinesMlp", "from_arrays"]
 
 
-class PolicyOutput(typing.NamedTuple):
-    """What every policy of zoo_loader returns.
+class _FeedForward(PolicyModel):
+    """Two separate towers of 64 tanh units twice; the subclasses say what their layers are called."""
 
-    Attributes:
-        mean: [B, A] the mean of the action's normal distribution. Not clipped; the engine clamps its controls.
-        log_std: [A] (or [B, A] where it depends on the state) the logarithm of its standard deviation.
-        value: [B] the predicted return, in units of reward.
-        state: The state to hand to the next call; None for feed-forward networks.
-        value_normalised: [B] the value network's raw output, before the return filter.
-    """
+    OBSERVATIONS: str
+    RETURNS: str
+    POLICY: tuple[str, str, str]
+    VALUE: tuple[str, str, str]
 
-    mean: tf.Tensor
-    log_std: tf.Tensor
-    value: tf.Tensor
-    state: tf.Tensor | None
-    value_normalised: tf.Tensor
-
-
-@tf.keras.saving.register_keras_serializable("zoo_loader")
-class MlpPolicyValue(tf.keras.Model):
-    """The zoo's feed-forward policy: two separate towers of 64 tanh units twice, over filtered observations.
-
-        z = clip((observation - mean) / std, -5, 5)
-        action ~ Normal(polfinal(tanh(polfc2(tanh(polfc1(z))))), exp(logstd))
-        value = retfilter.std * vffinal(tanh(vffc2(tanh(vffc1(z))))) + retfilter.mean
-
-    All weights but the filters' are trainable; set `model.trainable = False` to freeze them too.
-
-    Args:
-        observation_dim: D.
-        action_dim: A.
-        layout: A sentence on what an observation consists of, which the error for a wrong width repeats.
-        **kwargs: Of `tf.keras.Model`, such as `name`.
-    """
-
-    recurrent = False
-
-    def __init__(self, observation_dim: int, action_dim: int, layout: str = "", **kwargs):
-        super().__init__(**kwargs)
-        self.observation_dim = observation_dim
-        self.action_dim = action_dim
-        self.layout = layout
-        self.obsfilter = layers.ObservationFilter(observation_dim, name="obsfilter")
-        self.vffc1 = layers.LongSumDense(formats.MLP_UNITS, "tanh", name="vffc1")
-        self.vffc2 = tf.keras.layers.Dense(formats.MLP_UNITS, "tanh", name="vffc2")
-        self.vffinal = tf.keras.layers.Dense(1, name="vffinal")
-        self.retfilter = layers.ReturnFilter(name="retfilter")
-        self.polfc1 = layers.LongSumDense(formats.MLP_UNITS, "tanh", name="polfc1")
-        self.polfc2 = tf.keras.layers.Dense(formats.MLP_UNITS, "tanh", name="polfc2")
-        self.polfinal = tf.keras.layers.Dense(action_dim, name="polfinal")
-        self.logstd = layers.LogStd(action_dim, name="logstd")
-        self(tf.zeros([1, observation_dim]))  # Makes the variables now: the shapes are all known.
+    def _make_layers(self) -> None:
+        for name in self.VALUE[:2] + self.POLICY[:1]:
+            setattr(self, name, layers.Float64Dense(formats.MLP_UNITS, "tanh", name=name))
+        setattr(self, self.VALUE[2], layers.Float64Dense(1, name=self.VALUE[2]))
+        setattr(self, self.POLICY[1], tf.keras.layers.Dense(formats.MLP_UNITS, "tanh", name=self.POLICY[1]))
+        setattr(self, self.POLICY[2], tf.keras.layers.Dense(self.action_dim, name=self.POLICY[2]))
+        self.logstd = layers.LogStd(self.action_dim, name="logstd")
 
     def call(self, observation: tf.Tensor, state: None = None) -> PolicyOutput:
         """Applies both towers.
@@ -75,80 +41,145 @@ class MlpPolicyValue(tf.keras.Model):
             ValueError: The observation is not [B, D]; or, outside of a `tf.function`, an entry of it is not finite.
         """
         self._check_observation(observation)
-        z = self.obsfilter(observation)
-        mean = self.polfinal(self.polfc2(self.polfc1(z)))
-        value_normalised = tf.squeeze(self.vffinal(self.vffc2(self.vffc1(z))), axis=-1)
-        return PolicyOutput(mean, self.logstd(mean), self.retfilter(value_normalised), state, value_normalised)
+        z = getattr(self, self.OBSERVATIONS)(observation)
+        mean = value = z
+        for name in self.POLICY:
+            mean = getattr(self, name)(mean)
+        for name in self.VALUE:
+            value = getattr(self, name)(value)
+        value = value[:, 0]
+        returns = getattr(self, self.RETURNS)(value)
+        return PolicyOutput(mean, self.logstd(mean), returns, state, tf.cast(value, tf.float32))
 
-    def initial_state(self, batch_size: int) -> None:
-        """Returns None: nothing is carried from step to step."""
-        del batch_size
 
-    def variables_by_name(self) -> dict[str, tf.Variable]:
-        """Returns {name in the weight files: variable}, in file order."""
-        own_names = {"w": "kernel", "b": "bias"}
-        found = {}
-        for key, _ in formats.mlp(self.observation_dim, self.action_dim).variables:
-            layer, _, part = key.partition("/")
-            found[key] = getattr(getattr(self, layer), own_names.get(part, part or "value"))
-        return found
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class MlpPolicyValue(_FeedForward):
+    """The zoo's feed-forward policy: two separate towers of 64 tanh units twice, over filtered observations.
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Returns {variable name: float32 array}, in file order; `zoo_loader.write_arrays` stores it."""
-        return {key: variable.numpy() for key, variable in self.variables_by_name().items()}
+        z = clip((observation - mean) / std, -5, 5)
+        action ~ Normal(polfinal(tanh(polfc2(tanh(polfc1(z))))), exp(logstd))
+        value = retfilter.std * vffinal(tanh(vffc2(tanh(vffc1(z))))) + retfilter.mean
 
-    def set_arrays(self, arrays: dict[str, np.ndarray]) -> None:
-        """Takes over named arrays, as `read_arrays` and `arrays` return them.
+    Args: as `PolicyModel`.
+    """
 
-        Raises:
-            ValueError: The names or shapes are not those of this network; nothing is changed then.
-        """
-        layers.set_variables(self.variables_by_name(), arrays, self.name)
+    kind = "mlp"
+    OBSERVATIONS, RETURNS = "obsfilter", "retfilter"
+    POLICY, VALUE = ("polfc1", "polfc2", "polfinal"), ("vffc1", "vffc2", "vffinal")
 
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray], **kwargs) -> "MlpPolicyValue":
-        """Makes a model of the widths that the arrays have.
+    def _make_layers(self) -> None:
+        self.obsfilter = layers.ObservationFilter(self.observation_dim, name="obsfilter")
+        super()._make_layers()
+        self.retfilter = layers.ReturnFilter(name="retfilter")
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class StableBaselinesMlp(_FeedForward):
+    """The feed-forward policy of Stable Baselines 2, in which adversaries were published, with VecNormalize.
+
+        z = clip((observation - mean) / sqrt(var + 1e-8), -10, 10)
+        action ~ Normal(pi(tanh(pi_fc1(tanh(pi_fc0(z))))), exp(logstd))
+        value = vf(tanh(vf_fc1(tanh(vf_fc0(z))))) * sqrt(var of returns + 1e-8)
+
+    The last factor is 1, and the value in units of normalised reward, where the statistics of the returns were not
+    published. The files hold another output `q`, which played no part; it is kept, and not used.
+
+    Args: as `PolicyModel`.
+    """
+
+    kind = "sb_mlp"
+    OBSERVATIONS, RETURNS = "obsrms", "retrms"
+    POLICY, VALUE = ("pi_fc0", "pi_fc1", "pi"), ("vf_fc0", "vf_fc1", "vf")
+
+    def _make_layers(self) -> None:
+        self.obsrms = layers.ObservationMeanStd(self.observation_dim, name="obsrms")
+        super()._make_layers()
+        self.q = layers.UnusedDense((formats.MLP_UNITS, self.action_dim), name="q")
+        self.retrms = layers.ReturnMeanStd(name="retrms")
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class LSTMPolicy(PolicyModel):
+    """The zoo's recurrent policy: two separate towers of a ReLU layer and an LSTM cell of 128 each.
+
+        z = clip((observation - mean) / std, -5, 5)
+        action ~ Normal(polfinal(lstmp(relu(polfc1(z)))), exp(logstd))
+        value = retfilter.std * vffinal(lstmv(relu(vffc1(z)))) + retfilter.mean
+
+    The state is [B, 4, 128]: the value's c and h, the policy's c and h; zeros at the start of a match.
+
+    Args: as `PolicyModel`.
+    """
+
+    kind = "lstm"
+    recurrent = True
+
+    def _make_layers(self) -> None:
+        units = formats.LSTM_UNITS
+        self.obsfilter = layers.ObservationFilter(self.observation_dim, name="obsfilter")
+        self.vffc1 = layers.Float64Dense(units, "relu", name="vffc1")
+        self.lstmv = layers.BasicLSTMCell(units, name="lstmv")
+        self.vffinal = layers.Float64Dense(1, name="vffinal")
+        self.retfilter = layers.ReturnFilter(name="retfilter")
+        self.polfc1 = tf.keras.layers.Dense(units, "relu", name="polfc1")
+        self.lstmp = layers.BasicLSTMCell(units, name="lstmp")
+        self.polfinal = tf.keras.layers.Dense(self.action_dim, name="polfinal")
+        self.logstd = layers.LogStd(self.action_dim, name="logstd")
+
+    def call(
+        self, observation: tf.Tensor, state: tf.Tensor | None = None, reset: tf.Tensor | None = None
+    ) -> PolicyOutput:
+        """Applies both towers to one step of a batch of matches, or to T steps of each.
 
         Args:
-            arrays: {variable name: array} of the "mlp" layout.
-            **kwargs: `layout`, and those of `tf.keras.Model`.
+            observation: [B, D] or [B, T, D], raw, as the game returns it.
+            state: [B, 4, 128] after the step before, or None at the start of all matches.
+            reset: [B] or [B, T] bool: where a new match begins, for which the state is zero before that step.
+
+        Returns:
+            A PolicyOutput: mean [B, A] and values [B], or [B, T, A] and [B, T]; the state is that after the last step.
 
         Raises:
-            ZooFileError: The arrays are of no known layout.
+            ValueError: The observation or the state has another shape; or, outside of a `tf.function`, an entry of the
+                observation is not finite.
         """
-        architecture = formats.architecture_of_arrays(arrays, "arrays")
-        model = cls(architecture.observation_dim, architecture.action_dim, **kwargs)
-        model.set_arrays(arrays)
-        return model
-
-    def get_config(self) -> dict:
-        return {
-            "name": self.name,
-            "trainable": self.trainable,
-            "observation_dim": self.observation_dim,
-            "action_dim": self.action_dim,
-            "layout": self.layout,
-        }
-
-    def _check_observation(self, observation: tf.Tensor) -> None:
-        shape = observation.shape
-        if len(shape) == 2 and shape[-1] in (None, self.observation_dim):
-            self._check_finite(observation)
-            return
-        layout = f" ({self.layout})" if self.layout else ""
-        advice = "add a batch axis" if list(shape) == [self.observation_dim] else "is this policy from another game?"
-        raise ValueError(
-            f"{self.name} expects observations of shape [batch, {self.observation_dim}]{layout}, was given "
-            f"{list(shape)}; {advice}"
-        )
-
-    def _check_finite(self, observation: tf.Tensor) -> None:
-        if not tf.executing_eagerly():
-            return  # Within a graph there is nobody to tell; a NaN comes out as a NaN.
-        finite = np.isfinite(observation.numpy())
-        if not finite.all():
-            row, entry = np.argwhere(~finite)[0]
+        self._check_observation(observation)
+        is_step = len(observation.shape) == 2
+        if is_step:
+            observation = observation[:, tf.newaxis]
+            reset = None if reset is None else tf.convert_to_tensor(reset)[:, tf.newaxis]
+        if state is None:
+            state = self.initial_state(tf.shape(observation)[0])
+        state = tf.convert_to_tensor(state)
+        if state.shape[1:] != (4, formats.LSTM_UNITS):
             raise ValueError(
-                f"{self.name} was given an observation that is {observation[row, entry]} at entry {entry} (row {row}); "
-                "all entries must be finite"
+                f"{self.name} expects a state of shape [batch, 4, {formats.LSTM_UNITS}], was given {list(state.shape)}"
             )
+        z = self.obsfilter(observation)
+        value, value_state = self.lstmv(self.vffc1(z), (state[:, 0], state[:, 1]), reset)
+        mean, policy_state = self.lstmp(self.polfc1(z), (state[:, 2], state[:, 3]), reset)
+        value, mean = self.vffinal(value)[..., 0], self.polfinal(mean)
+        if is_step:
+            value, mean = value[:, 0], mean[:, 0]
+        state = tf.stack([*value_state, *policy_state], axis=1)
+        return PolicyOutput(mean, self.logstd(mean), self.retfilter(value), state, tf.cast(value, tf.float32))
+
+    def initial_state(self, batch_size: int) -> tf.Tensor:
+        """The state at the start of a match: zeros, [B, 4, 128]."""
+        return tf.zeros([batch_size, 4, formats.LSTM_UNITS])
+
+
+_CLASSES = {model.kind: model for model in (MlpPolicyValue, LSTMPolicy, StableBaselinesMlp)}
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray], **kwargs) -> PolicyModel:
+    """Makes the model that the arrays are of.
+
+    Args:
+        arrays: {variable name: array}.
+        **kwargs: `layout`, and those of `tf.keras.Model`.
+
+    Raises:
+        ZooFileError: The arrays are of no known layout.
+    """
+    return _CLASSES[formats.architecture_of_arrays(arrays, "arrays").kind].from_arrays(arrays, **kwargs)

@@ -9,17 +9,24 @@ import pytest
 from zoo_loader import formats
 
 
-def random_arrays(observation_dim: int, action_dim: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """A made-up policy; its filters saw observations of mean 3 and deviation 2, returns of mean 5 and deviation 4."""
+def random_arrays(observation_dim: int, action_dim: int, seed: int = 0, kind: str = "mlp") -> dict[str, np.ndarray]:
+    """A made-up policy; its statistics saw observations of mean 3 and deviation 2, returns of mean 5 and deviation 4."""
     rng = np.random.default_rng(seed)
     arrays = {}
-    for name, shape in formats.mlp(observation_dim, action_dim).variables:
-        arrays[name] = (rng.standard_normal(shape) * 0.3).astype(np.float32)
-    for prefix, mean, std in (("obsfilter", 3.0, 2.0), ("retfilter", 5.0, 4.0)):
-        shape = arrays[f"{prefix}/sum"].shape
-        arrays[f"{prefix}/count"] = np.float32(1000.0).reshape(())
-        arrays[f"{prefix}/sum"] = np.full(shape, 1000.0 * mean, np.float32)
-        arrays[f"{prefix}/sumsq"] = np.full(shape, 1000.0 * (mean**2 + std**2), np.float32)
+    for name, shape in formats.MAKERS[kind](observation_dim, action_dim).variables:
+        scale = 0.05 if name.endswith("kernel") else 0.3
+        arrays[name] = (rng.standard_normal(shape) * scale).astype(np.float32)
+    for what, mean, std in (("obs", 3.0, 2.0), ("ret", 5.0, 4.0)):
+        if kind == "sb_mlp":
+            shape = arrays[f"{what}rms/mean"].shape
+            arrays[f"{what}rms/count"] = np.float64(1000.0).reshape(())
+            arrays[f"{what}rms/mean"] = np.full(shape, mean)
+            arrays[f"{what}rms/var"] = np.full(shape, std**2)
+        else:
+            shape = arrays[f"{what}filter/sum"].shape
+            arrays[f"{what}filter/count"] = np.float32(1000.0).reshape(())
+            arrays[f"{what}filter/sum"] = np.full(shape, 1000.0 * mean, np.float32)
+            arrays[f"{what}filter/sumsq"] = np.full(shape, 1000.0 * (mean**2 + std**2), np.float32)
     return arrays
 
 
@@ -33,6 +40,12 @@ def make_arrays():
 def ant_arrays() -> dict[str, np.ndarray]:
     """A made-up policy of a published shape."""
     return random_arrays(122, 8)
+
+
+@pytest.fixture(params=["mlp", "lstm", "sb_mlp"])
+def any_arrays(request) -> dict[str, np.ndarray]:
+    """A made-up policy of each kind, of a published shape: observations of 137, actions of 8."""
+    return random_arrays(137, 8, kind=request.param)
 
 
 def _folder(variable: str) -> pathlib.Path:
