@@ -49,7 +49,8 @@ class Player:
 
     def mass_centre_x(self, state: Snapshot) -> np.ndarray:
         """`[M]` x of the centre of mass, from the bodies' own centres, m."""
-        return state.xipos[:, self.bodies, 0] @ self.masses / self.masses.sum()
+        # Not by BLAS, whose last bits depend on how many matches there are.
+        return np.einsum("mb,b->m", state.xipos[:, self.bodies, 0], self.masses) / self.masses.sum()
 
     def rotation(self, state: Snapshot) -> np.ndarray:
         """`[M, 9]` the torso's rotation matrix, row by row."""

@@ -52,8 +52,9 @@ class _Sumo(Game):
         return observation
 
     def judge(self, state: Snapshot, actions: np.ndarray, moved: np.ndarray) -> Verdict:
-        height = np.stack([player.height(state) for player in self.players], axis=1) - scenes.ARENA_TOP
-        fallen, outside = height <= self.lying, self._to_edge(state) < 0
+        z = np.stack([player.height(state) for player in self.players], axis=1)
+        height = z - scenes.ARENA_TOP
+        fallen, outside = z <= scenes.ARENA_TOP + self.lying, self._to_edge(state) < 0
         lost = np.where(fallen.any(axis=1, keepdims=True), fallen, outside)
         decided = lost.any(axis=1)
         time_up = ~decided & (state.elapsed >= self.max_episode_steps)
