@@ -377,7 +377,7 @@ class GameBatch:
         """Checks the shape; notes on, and zeros in place of, what is not finite."""
         if not self._started:
             raise RuntimeError("step was called before reset: call reset() once, then step(actions).")
-        actions = np.asarray(actions)
+        actions = np.array(actions)  # a copy: the caller may reuse its own while the step is under way
         expected = (last - first, 2, self.action_dim)
         if actions.shape != expected:
             raise ValueError(
