@@ -26,8 +26,12 @@ INSTALL_REQUIRES = [
     "imageio-ffmpeg>=0.4.9",
 ]
 
+# Gymnasium 1.4 wants a newer typing-extensions.
+PETTINGZOO = ["pettingzoo>=1.27,<2", "gymnasium>=1.3,<1.4"]
+
 EXTRAS_REQUIRE = {
-    "dev": ["pytest>=8", "hypothesis>=6", "ruff==0.17.5"],
+    "pettingzoo": PETTINGZOO,
+    "dev": ["pytest>=8", "hypothesis>=6", "ruff==0.17.5", *PETTINGZOO],
 }
 
 setuptools.setup(

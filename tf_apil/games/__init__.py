@@ -3,9 +3,15 @@
 game = games.make("multicomp/YouShallNotPassHumans-v0", num_matches=32, seed=0)
 observation = game.reset()                  # [32, 2, 380] float32
 step = game.step(actions)                   # actions [32, 2, 17]
+
+Other interfaces to the same games: `gym_env` (whose ids are registered here), `parallel_env` for PettingZoo and
+`py_environment` for tf-agents.
 """
 
+from tf_apil.games import gym_env
 from tf_apil.games.batch import GameBatch, GameStep
 from tf_apil.games.registry import GAMES, get, make
 
 __all__ = ["GAMES", "GameBatch", "GameStep", "get", "make"]
+
+gym_env.register()
