@@ -45,6 +45,27 @@ def test_command_is_taken(command):
         assert (_ROOT / name).exists()
 
 
+def _snippets(heading: str) -> list[str]:
+    """The Python blocks of a section of the README."""
+    section = (_ROOT / "README.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", _snippets("The games by themselves"), ids=["gym", "PettingZoo", "tf-agents"])
+def test_snippet_runs(snippet):
+    """Each by itself, as it stands there; and what its comments say is so."""
+    names = {}
+    exec(compile(snippet, "README.md", "exec"), names)
+    if "time_step" in names:
+        assert names["time_step"].observation.shape == (32, 380) and names["time_step"].is_first().numpy().all()
+    elif "terminations" in names:
+        assert list(names["observations"]) == ["kicker", "goalkeeper"] and not names["env"].agents
+    else:
+        assert names["done"] and len(names["observations"]) == 2
+        for game_id in names["tf_apil"].games.GAMES:
+            assert names["gym"].spec(game_id).id == game_id
+
+
 @pytest.mark.parametrize("target", ["demo", "test", "test-slow", "lint", "bench"])
 def test_make_target_exists(target):
     done = subprocess.run(["make", "--dry-run", target], cwd=_ROOT, capture_output=True, text=True, timeout=60)
