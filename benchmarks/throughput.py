@@ -5,8 +5,10 @@
 Raw: as many free-running threads as the project uses, each calling nothing but `mj_step` on its own matches, from the
 same states and with the same controls. Both must end in the same states, or the comparison is refused.
 
-  sampling   both seats played by policies, rollouts written / raw
-  training   sampling, PPO update and logging of one iteration / raw
+  sampling   both seats played by policies, rollouts written / raw, for every game
+  training   sampling, PPO update and logging of one iteration of YouShallNotPass / raw
+  fast, draft  environment steps per second against "original", the zoo's actions given, for every game
+  memory     bytes that a match adds to the process
 
 A ratio moves by some hundredths from run to run and falls on a busy machine; the runs kept in results.json say so.
 """
@@ -15,7 +17,6 @@ import json
 import os
 import pathlib
 import tempfile
-import threading
 import time
 
 from binaries import program  # isort: skip  (before numpy: it keeps OpenBLAS to one thread)
@@ -25,122 +26,147 @@ import numpy as np
 from absl import flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("steps", 128, "Steps of each match in a round.", lower_bound=1)
+flags.DEFINE_integer("steps", 128, "Steps of each match in a round of training.", lower_bound=1)
+flags.DEFINE_integer("sampling_steps", 64, "Steps of each match in a round of sampling.", lower_bound=1)
 flags.DEFINE_integer(
     "matches", 128, "Matches in play at once: 128 x 128 steps make the published batch.", lower_bound=1
 )
 flags.DEFINE_integer("rounds", 5, "Rounds; the median ratio counts.", lower_bound=1)
 flags.DEFINE_string("physics", "original", "original, fast or draft.")
+flags.DEFINE_multi_string("game", None, "Games, as YouShallNotPassHumans; None: all whose policies are at hand.")
 flags.DEFINE_string("output", None, "A JSON file to append the result to.")
 
-
-class Recorder:
-    """Notes every state that a match starts a stretch from, and every control, by listening to a `GameBatch`."""
-
-    def __init__(self, game):
-        self.game, self.starts, self.controls = game, [], []
-        self._step = game.step
-        game.step = self.step
-        self._note_states(range(game.num_matches))
-
-    def clear(self):
-        self.starts, self.controls = [], []
-        self._note_states(range(self.game.num_matches))
-
-    def step(self, actions):
-        self.controls.append(actions.reshape(len(actions), -1).copy())
-        result = self._step(actions)
-        self._note_states(np.flatnonzero(result.done))
-        return result
-
-    def _note_states(self, matches):
-        for match in matches:
-            data = self.game.datas[match]
-            self.starts.append(
-                (len(self.controls), match, data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy())
-            )
+SHIPPED = "tf_apil/YouShallNotPassHumans-v0/walker-v1"
 
 
-def raw_seconds(recorder: Recorder) -> float:
-    """Seconds that bare `mj_step` needs for the recorded steps, on free-running threads; checks the end states."""
-    game = recorder.game
-    datas = [mujoco.MjData(game.model) for _ in range(game.num_matches)]
-    starts = {(t, match): (qpos, qvel, warm) for t, match, qpos, qvel, warm in recorder.starts}
-    controls = np.stack(recorder.controls, axis=1).astype(np.float64)
+def seats(game_id: str, zoo_dir: str | None) -> tuple[str, str] | None:
+    """Zoo policies for the two seats; our own where only those are at hand; None where there are none."""
+    import zoo_loader
+    from benchmarks.fidelity import ZOO_OF_GAMES
+    from zoo_loader import resolve
 
-    def play(matches):
-        for match in matches:
-            data = datas[match]
-            for t, control in enumerate(controls[match]):
-                if (t, match) in starts:
-                    data.qpos, data.qvel, data.qacc_warmstart = starts[t, match]
-                data.ctrl = control
-                mujoco.mj_step(game.model, data, game.physics.substeps)
-
-    threads = [
-        threading.Thread(target=play, args=(range(i, game.num_matches, game.num_threads),))
-        for i in range(game.num_threads)
-    ]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - start
-    for match, data in enumerate(datas):
-        restarted = (controls.shape[1], match) in starts
-        if not restarted and not np.allclose(data.qpos, game.datas[match].qpos, atol=1e-9):
-            raise RuntimeError(
-                f"match {match} did not repeat: the raw run is not a replay, so the ratio means nothing."
-            )
-    return seconds
+    names = ZOO_OF_GAMES[game_id]
+    try:
+        for name in names:
+            resolve.find(name, zoo_dir)
+    except zoo_loader.ZooFileError:
+        return (SHIPPED, SHIPPED) if "YouShallNotPass" in game_id else None
+    return names
 
 
-def measure(work, recorder: Recorder, rounds: int) -> list[float]:
-    """Ratios raw seconds / seconds of `work()`, one a round, after one round to warm up."""
-    ratios = []
-    for round_ in range(rounds + 1):
-        recorder.clear()
-        start = time.perf_counter()
-        work()
-        seconds = time.perf_counter() - start
-        if round_:
-            ratios.append(raw_seconds(recorder) / seconds)
-    return ratios
+def sampling(game_id: str, names: tuple[str, str]) -> dict:
+    """Ratios of writing rollouts, and what a match takes of memory."""
+    from benchmarks import recorder
+    from tf_apil import games, rollouts
+    from tf_apil.opponents import named
+
+    game = games.make(game_id, FLAGS.matches, physics=FLAGS.physics)
+    policies = tuple(named.policy(name, game, FLAGS.zoo_dir) for name in names)
+    table = rollouts.Table(game, policies, (False, False), 0)
+    listening = recorder.Recorder(game)
+    ratios = recorder.ratios(lambda: rollouts.collect(table, 0, FLAGS.sampling_steps), listening, FLAGS.rounds)
+    game.close()
+    return {
+        "policies": names,
+        "sampling_ratio": round(float(np.median(ratios)), 3),
+        "sampling_rounds": [round(r, 3) for r in ratios],
+    }
+
+
+def physics_ratios(game_id: str, names: tuple[str, str]) -> dict[str, float]:
+    """Environment steps per second on "fast" and "draft" over those on "original", policies' time left out."""
+    from tf_apil import games, rollouts
+    from tf_apil.opponents import named
+
+    tables, seconds = {}, {}
+    for name in ("original", "fast", "draft"):
+        game = games.make(game_id, FLAGS.matches, physics=name)
+        policies = tuple(named.policy(policy, game, FLAGS.zoo_dir) for policy in names)
+        tables[name], seconds[name] = rollouts.Table(game, policies, (False, False), 0), 0.0
+        _time_steps(game, seconds, name)
+    for _ in range(FLAGS.sampling_steps):
+        for table in tables.values():  # by turns, so that a disturbance hits all alike
+            list(table.turns(1))
+    for table in tables.values():
+        table.game.close()
+    return {name: round(seconds["original"] / seconds[name], 2) for name in ("fast", "draft")}
+
+
+def _time_steps(game, seconds: dict[str, float], name: str) -> None:
+    """Has the game played in one piece, and adds the time of its steps, judged and observed, to `seconds[name]`."""
+    begin, finish = game.begin, game.finish
+    game.halves = (slice(0, game.num_matches),)
+
+    def timed(function):
+        def call(*arguments):
+            start = time.perf_counter()
+            result = function(*arguments)
+            seconds[name] += time.perf_counter() - start
+            return result
+
+        return call
+
+    game.begin, game.finish = timed(begin), timed(finish)
+
+
+def memory_per_match(game_id: str) -> float:
+    """MiB that the process grows by for each of 256 more matches that have been stepped."""
+    from tf_apil import games
+
+    def resident() -> int:
+        return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    games.make(game_id, 2).close()
+    before = resident()
+    game = games.make(game_id, 256)
+    game.reset()
+    for _ in range(20):
+        game.step(np.full((256, 2, game.action_dim), 0.3, np.float32))
+    grown = resident() - before
+    game.close()
+    return round(grown / 256 / 2**20, 3)
+
+
+def training() -> dict:
+    """Ratios of whole iterations of training on YouShallNotPass."""
+    from benchmarks import recorder
+    from tf_apil import demo
+    from tf_apil.agents.ppo import train_eval
+
+    task = train_eval.Task(
+        victim=demo.find_victim(FLAGS.zoo_dir), physics=FLAGS.physics, num_matches=FLAGS.matches,
+        steps_per_match=FLAGS.steps,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        run = train_eval.Run(task, pathlib.Path(folder), None, 0, None, None)
+        ratios = recorder.ratios(run.train_one_iteration, recorder.Recorder(run.table.game), FLAGS.rounds)
+    return {
+        "victim": task.victim,
+        "training_ratio": round(float(np.median(ratios)), 3),
+        "training_rounds": [round(r, 3) for r in ratios],
+    }
 
 
 def main() -> None:
-    from tf_apil import demo, games, rollouts
-    from tf_apil.agents.ppo import train_eval
-    from tf_apil.opponents import named
-
-    task = train_eval.Task(
-        victim=demo.find_victim(FLAGS.zoo_dir),
-        physics=FLAGS.physics,
-        num_matches=FLAGS.matches,
-        steps_per_match=FLAGS.steps,
-    )
-    rules = games.get(task.game)
-    blocker = "ysnp/blocker" if task.victim == "ysnp/walker" else task.victim
-    game = games.make(task.game, task.num_matches, physics=task.physics)
-    policies = named.policy(blocker, rules), named.policy(task.victim, rules)
-    table = rollouts.Table(game, policies, (False, False), 0)
-    recorder = Recorder(game)
-    sampling = measure(lambda: rollouts.collect(table, task.seat, task.steps_per_match), recorder, FLAGS.rounds)
-
-    with tempfile.TemporaryDirectory() as folder:
-        run = train_eval.Run(task, pathlib.Path(folder), None, 0, None, None)
-        recorder = Recorder(run.table.game)
-        training = measure(run.train_one_iteration, recorder, FLAGS.rounds)
+    from benchmarks.fidelity import ZOO_OF_GAMES
 
     result = {
-        "physics": task.physics, "matches": task.num_matches, "steps_per_match": task.steps_per_match,
-        "threads": game.num_threads, "policies": [blocker, task.victim], "mujoco": mujoco.__version__,
-        "sampling_ratio": round(float(np.median(sampling)), 3), "sampling_rounds": [round(r, 3) for r in sampling],
-        "training_ratio": round(float(np.median(training)), 3), "training_rounds": [round(r, 3) for r in training],
-        "load_average": round(os.getloadavg()[0], 1), "date": time.strftime("%Y-%m-%d"),
+        "physics": FLAGS.physics, "matches": FLAGS.matches, "threads": len(os.sched_getaffinity(0)),
+        "mujoco": mujoco.__version__, "date": time.strftime("%Y-%m-%d"), "games": {},
     }  # fmt: skip
-    print(json.dumps(result, indent=2))
+    for game_id in ZOO_OF_GAMES:
+        name = game_id.split("/")[1].removesuffix("-v0")
+        if FLAGS.game and name not in FLAGS.game:
+            continue
+        row: dict = {"MiB_per_match": memory_per_match(game_id)}
+        names = seats(game_id, FLAGS.zoo_dir)
+        if names:
+            row |= sampling(game_id, names) | physics_ratios(game_id, names)
+        result["games"][name] = row
+        print(name, json.dumps(row), flush=True)
+    result["training"] = training()
+    result["load_average"] = round(os.getloadavg()[0], 1)
+    print(json.dumps(result["training"], indent=2))
     if FLAGS.output:
         path = pathlib.Path(FLAGS.output)
         rows = json.loads(path.read_text()) if path.exists() else []

@@ -20,9 +20,9 @@ class CountingGame:
     game_id = "test/Counting-v0"
     observation_dim, action_dim, num_matches = OBSERVATION_DIM, ACTION_DIM, 2
 
-    def __init__(self):
+    def __init__(self, halves=(slice(0, 2),)):
         self.step_in_match, self.number = np.zeros(2, int), np.zeros(2, int)
-        self.actions = []
+        self.halves, self.actions, self.begun = halves, [], {}
 
     def _observe(self):
         rows = [[[m, seat, self.number[m], self.step_in_match[m]] for seat in (0, 1)] for m in (0, 1)]
@@ -32,18 +32,27 @@ class CountingGame:
         self.step_in_match[:], self.number[:] = 0, 0
         return self._observe()
 
-    def step(self, actions):
-        assert actions.shape == (2, 2, ACTION_DIM) and actions.dtype == np.float32
+    def begin(self, actions, matches):
+        assert matches in self.halves and matches.start not in self.begun
+        assert actions.shape == (matches.stop - matches.start, 2, ACTION_DIM) and actions.dtype == np.float32
         self.actions.append(actions.copy())
-        self.step_in_match += 1
-        done = self.step_in_match == LENGTHS
-        final, elapsed = self._observe(), self.step_in_match.copy()
-        sparse = np.array([[100 * m + 10 * elapsed[m] + seat for seat in (0, 1)] for m in (0, 1)], float)
+        self.begun[matches.start] = actions
+
+    def finish(self, matches):
+        actions, own = self.begun.pop(matches.start), np.arange(2)[matches]
+        self.step_in_match[matches] += 1
+        done = self.step_in_match[matches] == np.array(LENGTHS)[matches]
+        final, elapsed = self._observe()[matches], self.step_in_match[matches].copy()
+        sparse = np.array([[100 * m + 10 * e + seat for seat in (0, 1)] for m, e in zip(own, elapsed, strict=True)])
         dense = actions[:, :, 0].astype(float)
-        self.number += done
-        self.step_in_match[done] = 0
-        winner = np.where(done, np.arange(2), -1)
-        return GameStep(self._observe(), sparse + dense, dense, sparse, done, winner, final, elapsed, {}, {})
+        self.number[matches] += done
+        self.step_in_match[own[done]] = 0
+        nothing = np.zeros(len(own), bool)
+        return GameStep(
+            observation=self._observe()[matches], reward=sparse + dense, dense_reward=dense, sparse_reward=sparse,
+            done=done, winner=np.where(done, own, -1), final_observation=final, elapsed_steps=elapsed,
+            truncated=nothing, agent_done=np.zeros((len(own), 2), bool), terms=({}, {}), faults={},
+        )  # fmt: skip
 
 
 class EchoPolicy:
@@ -108,8 +117,36 @@ def test_policies_can_be_exchanged_between_turns(table):
     assert len(newcomer.calls) == 2 and newcomer.calls[0][0][1, 3] == 1
 
 
+def test_halves_are_played_by_turns_the_other_being_under_way():
+    game = CountingGame(halves=(slice(0, 1), slice(1, 2)))
+    table = rollouts.Table(game, (EchoPolicy("a"), EchoPolicy("b", recurrent=True)), (True, True), seed=0)
+    seen = []
+    for turn in table.turns(4):
+        seen.append((turn.matches.start, int(turn.observation[0, 0, 3]), sorted(game.begun)))
+        assert turn.observation.shape == turn.step.observation.shape == (1, 2, OBSERVATION_DIM)
+    # At the end, nothing is under way; before, always the half that is not being looked at.
+    whole = [(0, 0, [1]), (1, 0, [0]), (0, 1, [1]), (1, 1, [0]), (0, 2, [1]), (1, 2, [0]), (0, 0, [1]), (1, 3, [])]
+    assert seen == whole and not game.begun
+
+
+def test_whoever_stops_listening_leaves_nothing_under_way():
+    game = CountingGame(halves=(slice(0, 1), slice(1, 2)))
+    table = rollouts.Table(game, (EchoPolicy("a"), EchoPolicy("b", recurrent=True)), (True, True), seed=0)
+    for turn in table.turns():
+        if turn.step.done.any():
+            break
+    del turn
+    assert not game.begun
+    memories = [state[0, 0] for _, state, _ in table.policies[1].calls]
+    assert next(table.turns(1)).observation[0, 0, 2] == 1  # the second match there
+    assert memories == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("halves", [(slice(0, 2),), (slice(0, 1), slice(1, 2))], ids=["whole", "halves"])
 @pytest.mark.parametrize("seat", [0, 1])
-def test_collect_keeps_every_step_of_one_seat(table, seat):
+def test_collect_keeps_every_step_of_one_seat(halves, seat):
+    policies = EchoPolicy("a", info=True), EchoPolicy("b", recurrent=True, mark=100)
+    table = rollouts.Table(CountingGame(halves), policies, (True, False), seed=0)
     rollout = rollouts.collect(table, seat, 6)
     # Places play matches of 3 and of 5 steps: steps 0 1 2 | 0 1 2 and 0 1 2 3 4 | 0.
     step = np.array([[0, 0], [1, 1], [2, 2], [0, 3], [1, 4], [2, 0]])
@@ -118,7 +155,7 @@ def test_collect_keeps_every_step_of_one_seat(table, seat):
     np.testing.assert_array_equal(
         rollout.raw_observation, np.stack([match, np.full((6, 2), seat), number, step], axis=2)
     )
-    calls = 100 * seat + np.tile(np.arange(1, 7)[:, None], 2)
+    calls = 100 * seat + (np.tile(np.arange(1, 7)[:, None], 2) if len(halves) == 1 else np.arange(1, 13).reshape(6, 2))
     np.testing.assert_array_equal(rollout.action, np.stack([step, calls], axis=2))
     np.testing.assert_array_equal(rollout.elapsed_steps, step + 1)
     np.testing.assert_array_equal(rollout.sparse_reward, 100 * match + 10 * (step + 1) + seat)

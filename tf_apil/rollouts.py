@@ -86,7 +86,7 @@ class Table:
                 self._finish(halves[i], answers)
 
     def _begin(self, matches: slice) -> tuple[PolicyStep, PolicyStep]:
-        answers = tuple(self._ask(seat, matches) for seat in (0, 1))
+        answers = self._ask(matches)
         self.game.begin(np.stack([answer.action for answer in answers], axis=1), matches)
         return answers
 
@@ -102,11 +102,13 @@ class Table:
         self._observation[matches] = step.observation
         return turn
 
-    def _ask(self, seat: int, matches: slice) -> PolicyStep:
-        policy, state = self.policies[seat], self._states[seat]
-        observation = np.ascontiguousarray(self._observation[matches, seat])
-        state = None if state is None else state[matches]
-        return policy.act(observation, state, self._random[seat], self.deterministic[seat])
+    def _ask(self, matches: slice) -> tuple[PolicyStep, PolicyStep]:
+        answers = []
+        for seat, policy in enumerate(self.policies):
+            observation = self._observation[matches, seat].copy()
+            state = None if self._states[seat] is None else self._states[seat][matches]
+            answers.append(policy.act(observation, state, self._random[seat], self.deterministic[seat]))
+        return tuple(answers)
 
 
 class Rollout(NamedTuple):
