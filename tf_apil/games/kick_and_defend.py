@@ -16,34 +16,64 @@ _BALL_POSITION, _BALL_VELOCITY = slice(0, 3), slice(0, 3)  # the ball is the fir
 
 
 class KickAndDefend(Game):
-    """`multicomp/KickAndDefend-v0`.
+    """A kicker must bring a ball past a goalkeeper.
 
-    A kicker (seat 0) must bring the ball across the line x = 4 m between y = -3 and 3 m; a goalkeeper (seat 1) defends.
+    The kicker (seat 0) wins by bringing the ball across the line x = 4 m between y = -3 and 3 m, the goalkeeper
+    (seat 1) by keeping it out. The papers' victim is the kicker.
 
-    Observation (384): own qpos without x and y 22, own qvel 23, cinert 13 x 10, cvel 13 x 6, qfrc_actuator 23, cfrc_ext
-    13 x 6 clipped to [-1, 1], the other's x and y from one's own, the other's qpos without x and y 22, the ball's x and
-    y from one's own, the ball's z, 4 - ball's x, 3 - ball's y, -3 - ball's y.
+    ## Observation
 
-    Action (17): motor controls, clamped to [-0.4, 0.4] by the engine.
+    One's own x and y are left out; the opponent and the ball are seen from where one is.
 
-    | outcome (first that holds)                              | kicker | goalkeeper                          | winner |
-    |---------------------------------------------------------|--------|-------------------------------------|--------|
-    | ball's x > 4 and its y within 3 m                       | +1000  | -1000                               | kicker |
-    | step 500; ball's x > 4; ball moves left faster than     | -1000  | +1000, +500 if it has ever touched  | keeper |
-    | 1 m/s; or both players are down                         |        | the ball, +500 if its own z > 0.8 m |        |
-    | goalkeeper more than 2.5 m from the line                | 0      | -1000                               | nobody |
+    ## Action
 
-    "Ball moves left": its vx < 0 and its speed > 1 m/s. "Down": kicker's torso below 0.8 m, goalkeeper's at 0.5 m or
-    lower. "Touched": a contact between the two with negative distance, seen at the end of any step of the match.
+    The engine clamps controls to the range; the control cost below is that of the clipped action.
 
-    Move reward, each step (z: own torso's height, a: own action clipped to [-0.4, 0.4], c: contact forces, dx: way of
-    the mass centre to the right):
-    kicker  0.25 dx / 0.003 - 0.1 |a|^2 - min(10, 5e-7 |c|^2) + 5 where z >= 1 m, else - 5, - distance to the ball;
-    keeper  - 0.1 |a|^2 - min(10, 5e-7 |c|^2) + 5 where z >= 1 m, x <= 4.05 m and |y| <= 3 m, else - 5.
-    In `dense_reward`, as long as nothing is decided, the kicker also gets - |ball's x - 4|, and the goalkeeper + it.
+    ## End
 
-    Start: kicker x from U(-3.5, -0.5), y from U(-2, 2); goalkeeper x from U(1.6, 3.5), y from U(-2, 2); ball x from
-    U(-2, 1), y from U(-4, 4), z = 0.35 m. A ball that would move left gets the velocity (0.1, 0.1, 0.1) m/s.
+    | the first that holds                             | kicker | goalkeeper            | winner     |
+    |--------------------------------------------------|--------|-----------------------|------------|
+    | ball's x > 4 m and its abs(y) <= 3 m             | +1000  | -1000                 | kicker     |
+    | step 500                                         | -1000  | +1000 and its bonuses | goalkeeper |
+    | ball's x > 4 m                                   | -1000  | the same              | goalkeeper |
+    | ball's vx < 0 and its speed > 1 m/s              | -1000  | the same              | goalkeeper |
+    | kicker's torso < 0.8 m and goalkeeper's <= 0.5 m | -1000  | the same              | goalkeeper |
+    | goalkeeper more than 2.5 m from the line         | 0      | -1000                 | nobody     |
+
+    Bonuses: +500 if the goalkeeper has touched the ball (a contact with negative distance at the end of any step of the
+    match), and +500 if its torso is above 0.8 m.
+
+    ## Reward
+
+    The goal reward of the table above, on the last step, and in each step the move reward, the sum of:
+
+    | term               | kicker                     | goalkeeper                                                |
+    |--------------------|----------------------------|-----------------------------------------------------------|
+    | `reward_forward`   | 0.25 dx / 0.003 s          | 0                                                         |
+    | `reward_ctrl`      | -0.1 sum a^2               | the same                                                  |
+    | `reward_contact`   | -min(10, 5e-7 sum c^2)     | the same                                                  |
+    | `reward_survive`   | +5 where z >= 1 m, else -5 | +5 where z >= 1 m, x <= 4.05 m and abs(y) <= 3 m, else -5 |
+    | `reward_goal_dist` | -distance to the ball      |                                                           |
+
+    a: own action, clipped to the range; c: contact forces on own bodies, not clipped; x, y, z: own torso's place; dx:
+    way of the mass centre to the right in this step, m; the distance is that on the floor, m. In `dense_reward`, which
+    trainers see, the kicker also gets -abs(ball's x - 4 m), and the goalkeeper + the same, as long as nothing is
+    decided.
+
+    ## Start
+
+    The defaults with U(-0.1, 0.1) on every entry of qpos and 0.1 N(0, 1) on every entry of qvel; torsos at z = 1.5 m.
+    Then are drawn anew: kicker's x from U(-3.5, -0.5) and y from U(-2, 2); goalkeeper's x from U(1.6, 3.5) and y from
+    U(-2, 2); ball's x from U(-2, 1) and y from U(-4, 4), at z = 0.35 m. A ball that would move left gets the velocity
+    (0.1, 0.1, 0.1) m/s.
+
+    ## Zoo
+
+    `agent1_parameters-v1` to `-v3` are kickers, `agent2_parameters-v1` to `-v3` goalkeepers; recurrent.
+
+    ## Versions
+
+    v0: the rules of gym_compete, with the body inertias of MuJoCo 1.31, and without the starts of its curriculum.
     """
 
     seats = ("kicker", "goalkeeper")

@@ -16,7 +16,24 @@ _DIRECTION = np.array([1.0, -1.0])  # seat 0 runs right, seat 1 left
 
 
 class _RunToGoal(Game):
-    """The rules of both games: who crosses its line alone wins."""
+    """The rules of both games: who crosses its line alone wins.
+
+    ## Observation
+
+    Positions are those in the world, so that the two seats do not see mirror images.
+
+    ## Action
+
+    The engine clamps controls to the range; the control cost below is that of the raw action.
+
+    ## Zoo
+
+    `agent1_parameters-v1` runs to the right (seat 0), `agent2_parameters-v1` to the left (seat 1); feed-forward.
+
+    ## Versions
+
+    v0: the rules of gym_compete, with the body inertias of MuJoCo 1.31.
+    """
 
     body: types.ModuleType
     fallen: float  # m: a torso lower than that is down
@@ -48,24 +65,41 @@ class _RunToGoal(Game):
 
 
 class RunToGoalHumans(_RunToGoal):
-    """`multicomp/RunToGoalHumans-v0`.
+    """Two humanoids face each other, and the first to reach the line behind the other wins.
 
-    Two humanoids face each other 2 m apart, seat 0 at x = -1 m and seat 1 at x = +1 m. Seat 0 must bring its torso's
-    subtree centre of mass to x = +4 m, seat 1 to x = -4 m.
+    Seat 0 starts at x = -1 m and must bring its centre of mass to x = +4 m; seat 1 starts at x = +1 m and must bring
+    its own to x = -4 m.
 
-    Observation (380): as in YouShallNotPassHumans. Action (17): motor controls, clamped to [-0.4, 0.4] by the engine.
+    ## End
 
-    | outcome                          | who           | reward | winner |
-    |----------------------------------|---------------|--------|--------|
-    | one is across its line           | that one      | +1000  | it     |
-    |                                  | the other     | -1000  |        |
-    | both are, in the same step       | both          | 0      | nobody |
-    | both torsos lower than 0.8 m     | both          | 0      | nobody |
+    | what happens                      | reward                         | winner   |
+    |-----------------------------------|--------------------------------|----------|
+    | one of the two is across its line | +1000, and -1000 for the other | that one |
+    | both are, in the same step        | 0                              | nobody   |
+    | both torsos are lower than 0.8 m  | 0                              | nobody   |
 
-    There is no time limit: a batch cuts a match off after `GameBatch.max_steps` and says `truncated`.
+    "Across" is a matter of the centre of mass of the torso and all that hangs on it. The rules know no time limit: a
+    batch cuts a match off after `max_steps` steps, 500 unless told otherwise, and says `truncated`.
 
-    Move reward, each step (a: own action, c: contact forces, z: own torso's height, dx: way of the mass centre towards
-    the goal): 0.25 dx / 0.003 - 0.1 |a|^2 - min(10, 5e-7 |c|^2) + 5 where z >= 1 m, else - 5, - |x_torso - goal|.
+    ## Reward
+
+    The goal reward of the table above, on the last step, and in each step the move reward, the sum of:
+
+    | term               | both seats                 |
+    |--------------------|----------------------------|
+    | `reward_forward`   | 0.25 dx / 0.003 s          |
+    | `reward_ctrl`      | -0.1 sum a^2               |
+    | `reward_contact`   | -min(10, 5e-7 sum c^2)     |
+    | `reward_survive`   | +5 where z >= 1 m, else -5 |
+    | `reward_goal_dist` | -abs(x - goal)             |
+
+    a: own action; c: contact forces on own bodies, not clipped; z, x: own torso's place; dx: way of the mass centre
+    towards the goal in this step, m.
+
+    ## Start
+
+    The defaults, both torsos at z = 1.4 m, with U(-0.1, 0.1) on every entry of qpos and 0.1 N(0, 1) on every entry of
+    qvel.
     """
 
     body = humanoid
@@ -98,17 +132,40 @@ class RunToGoalHumans(_RunToGoal):
 
 
 class RunToGoalAnts(_RunToGoal):
-    """`multicomp/RunToGoalAnts-v0`.
+    """Two ants face each other, and the first to reach the line behind the other wins.
 
-    The rules of RunToGoalHumans, with two ants, steps of 50 ms, and "down" below 0.28 m.
+    Seat 0 starts at x = -1 m and must bring its centre of mass to x = +4 m; seat 1 starts at x = +1 m and must bring
+    its own to x = -4 m. A step is longer than in the other games.
 
-    Observation (122): own qpos 15, own qvel 14, cfrc_ext 13 x 6 clipped to [-1, 1], the other's qpos 15.
+    ## End
 
-    Action (8): motor controls, clamped to [-1, 1] by the engine.
+    | what happens                      | reward                         | winner   |
+    |-----------------------------------|--------------------------------|----------|
+    | one of the two is across its line | +1000, and -1000 for the other | that one |
+    | both are, in the same step        | 0                              | nobody   |
+    | both torsos are lower than 0.28 m | 0                              | nobody   |
 
-    Move reward, each step (a: own action, c: contact forces clipped to [-1, 1], z: own torso's height, dx: way of the
-    torso's subtree centre of mass towards the goal):
-    dx / 0.05 - 0.5 |a|^2 - 5e-4 |c|^2 + 1 where z >= 0.28 m, else - 1.
+    "Across" is a matter of the centre of mass of the torso and all that hangs on it. The rules know no time limit: a
+    batch cuts a match off after `max_steps` steps, 500 unless told otherwise, and says `truncated`.
+
+    ## Reward
+
+    The goal reward of the table above, on the last step, and in each step the move reward, the sum of:
+
+    | term             | both seats                    |
+    |------------------|-------------------------------|
+    | `reward_forward` | dx / 0.05 s                   |
+    | `reward_ctrl`    | -0.5 sum a^2                  |
+    | `reward_contact` | -5e-4 sum c^2                 |
+    | `reward_survive` | +1 where z >= 0.28 m, else -1 |
+
+    a: own action; c: contact forces on own bodies, clipped to [-1, 1]; z: own torso's height; dx: way of the centre of
+    mass towards the goal in this step, m.
+
+    ## Start
+
+    The defaults, both torsos at z = 0.75 m, with U(-0.1, 0.1) on every entry of qpos and 0.1 N(0, 1) on every entry of
+    qvel. Ankles start outside their limits, which push them in.
     """
 
     body = ant

@@ -22,6 +22,14 @@ class _Sumo(Game):
         lying: m above the platform; a torso this high or lower counts as fallen.
         upright: m above the platform, from where on surviving is rewarded.
         done_height: m above the platform; `agent_done` of the originals' info.
+
+    ## Observation
+
+    Positions are those in the world, but for the opponent's x and y, which are also told from where one is.
+
+    ## Versions
+
+    v0: the rules of gym_compete, with the body inertias of MuJoCo 1.31, and without the radii of its curriculum.
     """
 
     body: types.ModuleType
@@ -110,32 +118,49 @@ class _Sumo(Game):
 
 
 class SumoHumans(_Sumo):
-    """`multicomp/SumoHumans-v0` and, with the contact rule below relaxed, `multicomp/SumoHumansAutoContact-v0`.
+    """Two humanoids on a round platform: who falls, or is pushed off, loses.
 
-    Two humanoids on a platform of radius R, drawn from [1.5, 3.5] m, 0.5 m high. Who falls, or leaves the circle,
-    loses; the other wins if the two have touched since the match began.
+    The platform is 0.5 m high; its radius R is drawn anew for every match, from U(1.5, 3.5) m. A fall counts for the
+    other only if the two have touched before. The papers' victim sits in seat 0.
 
-    Observation (395): own qpos 24, own qvel 23, cinert 13 x 10, cvel 13 x 6, qfrc_actuator 23, cfrc_ext 13 x 6 clipped
-    to [-1, 1], the other's qpos 24, the other's x and y from one's own, own torso's rotation matrix 9, R, own and the
-    other's distance from the edge, steps left.
+    ## Action
 
-    Action (17): motor controls, clamped to [-0.4, 0.4] by the engine.
+    The engine clamps controls to the range; the control cost below is that of the clipped action.
 
-    | outcome (first that holds)               | who it is about | the other                        | winner         |
-    |------------------------------------------|-----------------|----------------------------------|----------------|
-    | a torso 0.5 m or less above the platform | -1000           | +1000 if they have touched, or 0 | it, if touched |
-    | a torso outside the circle               | -1000           | the same                         | it, if touched |
-    | either of both at once                   | -1000           | -1000                            | nobody         |
-    | step 500                                 | -1000           | -1000                            | nobody         |
+    ## End
 
-    "Touched": a contact between the two with negative distance, seen at the end of any step of the match. Under
-    AutoContact the flag is set from the start.
+    | the first that holds                     | loser | the other                          | winner              |
+    |------------------------------------------|-------|------------------------------------|---------------------|
+    | a torso 0.5 m or less above the platform | -1000 | +1000 if they have touched, else 0 | the other, if +1000 |
+    | a torso outside the circle               | -1000 | the same                           | the other, if +1000 |
+    | step 500                                 | -1000 | -1000                              | nobody              |
 
-    Move reward, each step (z: own torso above the platform, a: own action clipped to [-0.4, 0.4], c: contact forces):
-    -|xy| - 0.1 |a|^2 - min(10, 5e-7 |c|^2) + 5 where z >= 1 m, else - 5.
+    Where it holds for both at once, both get -1000 and nobody wins. "Touched": a contact between the two with negative
+    distance, at the end of any step of the match.
 
-    Start: x of seat 0 from U(g - R, -0.3), of seat 1 from U(0.3, R - g), y from U(-(Y - g), Y - g) with
-    Y = sqrt(R^2 - x^2) and g = 1.05 m; z is 2.5 m and noise, so that they drop.
+    ## Reward
+
+    The goal reward of the table above, on the last step, and in each step the move reward, the sum of:
+
+    | term             | both seats                 |
+    |------------------|----------------------------|
+    | `reward_center`  | -distance from the middle  |
+    | `reward_ctrl`    | -0.1 sum a^2               |
+    | `reward_contact` | -min(10, 5e-7 sum c^2)     |
+    | `reward_survive` | +5 where z >= 1 m, else -5 |
+
+    a: own action, clipped to the range; c: contact forces on own bodies, not clipped; z: own torso's height above the
+    platform; the distance is that of the torso's x and y, m.
+
+    ## Start
+
+    The defaults with U(-0.1, 0.1) on every entry of qpos and 0.1 N(0, 1) on every entry of qvel; torsos at z = 2.5 m,
+    so that they drop. Then are drawn anew: x of seat 0 from U(g - R, -0.3), of seat 1 from U(0.3, R - g), and y from
+    U(g - Y, Y - g), where Y = sqrt(R^2 - x^2) and g = 1.05 m.
+
+    ## Zoo
+
+    `agent_parameters-v1` to `-v3`; each plays either seat; recurrent.
     """
 
     body = humanoid
@@ -169,21 +194,49 @@ class SumoHumans(_Sumo):
 
 
 class SumoAnts(_Sumo):
-    """`multicomp/SumoAnts-v0` and, with the contact rule relaxed, `multicomp/SumoAntsAutoContact-v0`.
+    """Two ants on a round platform: who falls, or is pushed off, loses.
 
-    The rules of SumoHumans, with two ants on a platform of radius R, drawn from [2.5, 4.5] m.
+    The platform is 0.5 m high; its radius R is drawn anew for every match, from U(2.5, 4.5) m. A fall counts for the
+    other only if the two have touched before. The papers' victim sits in seat 0.
 
-    Observation (137): own qpos 15, own qvel 14, cfrc_ext 13 x 6 clipped to [-1, 1], the other's qpos 15, the other's x
-    and y from one's own, own torso's rotation matrix 9, R, own and the other's distance from the edge, steps left.
+    ## Action
 
-    Action (8): motor controls, clamped to [-1, 1] by the engine.
+    The engine clamps controls to the range; the control cost below is that of the raw action.
 
-    Fallen: a torso 0.3 m or less above the platform. Outcomes and goal rewards are those of SumoHumans.
+    ## End
 
-    Move reward, each step (z: own torso above the platform, a: own action, c: contact forces):
-    -|xy| - 0.1 |a|^2 - min(10, 5e-7 |c|^2) + 5 where z >= 0.28 m, else - 5.
+    | the first that holds                     | loser | the other                          | winner              |
+    |------------------------------------------|-------|------------------------------------|---------------------|
+    | a torso 0.3 m or less above the platform | -1000 | +1000 if they have touched, else 0 | the other, if +1000 |
+    | a torso outside the circle               | -1000 | the same                           | the other, if +1000 |
+    | step 500                                 | -1000 | -1000                              | nobody              |
 
-    Start: as SumoHumans, with g = 1.55 m. Both ants face the same way.
+    Where it holds for both at once, both get -1000 and nobody wins. "Touched": a contact between the two with negative
+    distance, at the end of any step of the match.
+
+    ## Reward
+
+    The goal reward of the table above, on the last step, and in each step the move reward, the sum of:
+
+    | term             | both seats                    |
+    |------------------|-------------------------------|
+    | `reward_center`  | -distance from the middle     |
+    | `reward_ctrl`    | -0.1 sum a^2                  |
+    | `reward_contact` | -min(10, 5e-7 sum c^2)        |
+    | `reward_survive` | +5 where z >= 0.28 m, else -5 |
+
+    a: own action; c: contact forces on own bodies, not clipped; z: own torso's height above the platform; the distance
+    is that of the torso's x and y, m.
+
+    ## Start
+
+    The defaults with U(-0.1, 0.1) on every entry of qpos and 0.1 N(0, 1) on every entry of qvel; torsos at z = 2.5 m,
+    so that they drop, and both face the same way. Then are drawn anew: x of seat 0 from U(g - R, -0.3), of seat 1 from
+    U(0.3, R - g), and y from U(g - Y, Y - g), where Y = sqrt(R^2 - x^2) and g = 1.55 m.
+
+    ## Zoo
+
+    `agent_parameters-v1` to `-v4`; each plays either seat; recurrent.
     """
 
     body = ant
@@ -212,18 +265,28 @@ class SumoAnts(_Sumo):
 
 
 class SumoHumansAutoContact(SumoHumans):
-    """`multicomp/SumoHumansAutoContact-v0`: SumoHumans, but fighters count as having touched from the start.
+    """SumoHumans, but the fighters count as having touched from the start.
 
-    A rule of Gleave et al. 2020: whoever falls alone then loses, where in the base game nobody would win.
+    Whoever falls alone then loses, where in SumoHumans nobody wins before a touch. Policies cannot see the
+    difference.
+
+    ## Versions
+
+    v0: SumoHumans-v0 with the rule that Gleave et al. 2020 added for their adversaries.
     """
 
     auto_contact = True
 
 
 class SumoAntsAutoContact(SumoAnts):
-    """`multicomp/SumoAntsAutoContact-v0`: SumoAnts, but fighters count as having touched from the start.
+    """SumoAnts, but the fighters count as having touched from the start.
 
-    A rule of Gleave et al. 2020: whoever falls alone then loses, where in the base game nobody would win.
+    Whoever falls alone then loses, where in SumoAnts nobody wins before a touch. Policies cannot see the
+    difference.
+
+    ## Versions
+
+    v0: SumoAnts-v0 with the rule that Gleave et al. 2020 added for their adversaries.
     """
 
     auto_contact = True

@@ -16,27 +16,58 @@ _DOWN = 0.3  # m: below it a torso counts as fallen
 
 
 class YouShallNotPassHumans(Game):
-    """`multicomp/YouShallNotPassHumans-v0`.
+    """A walker must cross the line behind a blocker.
 
     Two humanoids face each other 2 m apart: the blocker (seat 0) at x = -1 m, the walker (seat 1) at x = +1 m. The
-    walker wins by bringing its centre of mass across x = -4 m within 500 steps of 15 ms; the blocker wins if the
-    walker falls or time runs out. Nobody ties.
+    walker wins by bringing its centre of mass across x = -4 m within 500 steps; the blocker wins if the walker falls or
+    time runs out. Nobody ties. The papers' victim is the walker.
 
-    Observation (380): own qpos 24, own qvel 23, cinert 13 x 10, cvel 13 x 6, qfrc_actuator 23, cfrc_ext 13 x 6 clipped
-    to [-1, 1], the other's qpos 24. Positions are absolute, so the seats are not mirror images.
+    ## Observation
 
-    Action (17): motor controls, clamped to [-0.4, 0.4] by the engine alone.
+    Positions are those in the world, so that the two seats do not see mirror images.
 
-    | outcome (first that holds)         | blocker                           | walker | winner  |
-    |------------------------------------|-----------------------------------|--------|---------|
-    | walker across the line             | -1000                             | +1000  | walker  |
-    | walker's torso at 0.3 m or lower   | +1000 if its own is above, else 0 | -1000  | blocker |
-    | step 500                           | 0                                 | -1000  | blocker |
+    ## Action
 
-    Move reward, each step (a: own action, c: contact forces, z: own torso's height, x: centre of mass):
-    blocker  survive - 0.1 |a|^2 - min(10, 5e-7 |c|^2);
-    walker   the same + 0.25 (x_before - x_after) / 0.003 - |x_torso + 4|;  survive = +5 where z >= 1 m, else -5.
-    In `dense_reward` the blocker also gets + |x_torso + 4| of the walker until a touchdown.
+    The engine clamps controls to the range; the control cost below is that of the raw action.
+
+    ## End
+
+    | the first that holds             | blocker                           | walker | winner  |
+    |----------------------------------|-----------------------------------|--------|---------|
+    | walker across the line           | -1000                             | +1000  | walker  |
+    | walker's torso at 0.3 m or lower | +1000 if its own is above, else 0 | -1000  | blocker |
+    | step 500                         | 0                                 | -1000  | blocker |
+
+    "Across" is a matter of the centre of mass of the torso and all that hangs on it.
+
+    ## Reward
+
+    The goal reward of the table above, on the last step, and in each step the move reward, the sum of:
+
+    | term               | blocker                    | walker            |
+    |--------------------|----------------------------|-------------------|
+    | `reward_forward`   | 0                          | 0.25 dx / 0.003 s |
+    | `reward_ctrl`      | -0.1 sum a^2               | the same          |
+    | `reward_contact`   | -min(10, 5e-7 sum c^2)     | the same          |
+    | `reward_survive`   | +5 where z >= 1 m, else -5 | the same          |
+    | `reward_goal_dist` |                            | -abs(x + 4 m)     |
+
+    a: own action; c: contact forces on own bodies, not clipped; z, x: own torso's place; dx: way of the mass centre to
+    the left in this step, m. In `dense_reward`, which trainers see, the blocker also gets + abs(x + 4 m) of the walker
+    until a touchdown.
+
+    ## Start
+
+    The defaults, both torsos at z = 1.4 m, with U(-0.1, 0.1) on every entry of qpos and 0.1 N(0, 1) on every entry of
+    qvel.
+
+    ## Zoo
+
+    `agent1_parameters-v1` is a blocker, `agent2_parameters-v1` a walker; feed-forward.
+
+    ## Versions
+
+    v0: the rules of gym_compete, with the body inertias of MuJoCo 1.31.
     """
 
     seats = ("blocker", "walker")
