@@ -8,6 +8,7 @@ AUTO = {name: name.replace("-v0", "AutoContact-v0") for name in (SUMO_HUMANS, SU
 RTG_HUMANS, RTG_ANTS = "multicomp/RunToGoalHumans-v0", "multicomp/RunToGoalAnts-v0"
 
 ALL = ("original", "fast", "draft")
+BOTH = ("original", "fast")
 
 
 class Pairing(NamedTuple):
@@ -43,15 +44,15 @@ PAIRINGS = (
         Pairing(ADVERSARIES, YSNP, f"usenix/rl_{k}", "ysnp/walker", "seat1", ALL, (rate, 1 - rate))
         for k, rate in enumerate(_USENIX)
     ),
-    Pairing(ZOO, KICK, "kick/kicker-v1", "kick/keeper-v1", known=(0.669, 0.314)),
+    Pairing(ZOO, KICK, "kick/kicker-v1", "kick/keeper-v1", physics=BOTH, known=(0.669, 0.314)),
     Pairing(ZOO, YSNP, "ysnp/blocker", "ysnp/walker", physics=ALL),
     Pairing(ZOO, YSNP, "random", "ysnp/walker", known=(0.012, 0.988)),
     Pairing(ZOO, KICK, "kick/kicker-v2", "kick/keeper-v2"),
     Pairing(ZOO, SUMO_HUMANS, "sumo_humans/v1", "sumo_humans/v1"),
-    Pairing(ZOO, SUMO_HUMANS, "sumo_humans/v3", "sumo_humans/v3"),
-    Pairing(ZOO, SUMO_ANTS, "sumo_ants/v1", "sumo_ants/v1"),
-    Pairing(ZOO, RTG_ANTS, "rtg_ants/1", "rtg_ants/2"),
-    Pairing(ZOO, RTG_HUMANS, "rtg_humans/1", "rtg_humans/2"),
+    Pairing(ZOO, SUMO_HUMANS, "sumo_humans/v3", "sumo_humans/v3", physics=BOTH),
+    Pairing(ZOO, SUMO_ANTS, "sumo_ants/v1", "sumo_ants/v1", physics=BOTH),
+    Pairing(ZOO, RTG_ANTS, "rtg_ants/1", "rtg_ants/2", physics=BOTH),
+    Pairing(ZOO, RTG_HUMANS, "rtg_humans/1", "rtg_humans/2", physics=BOTH),
     Pairing(ZOO, AUTO[SUMO_HUMANS], "sumo_humans/v1", "sumo_humans/v1"),
     Pairing(ZOO, AUTO[SUMO_ANTS], "sumo_ants/v1", "sumo_ants/v1"),
     *(Pairing(GUO, YSNP, f"{method}/ysnp", "ysnp/walker", physics=ALL) for method in ("apl", "adrl")),
