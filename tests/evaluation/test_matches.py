@@ -66,12 +66,16 @@ class UnevenGame:
 
     def __init__(self, num_matches):
         self.num_matches, self._steps = num_matches, 0
+        self.halves = (slice(0, num_matches),)
         self._elapsed = np.zeros(num_matches, int)
 
     def reset(self):
         return np.zeros((self.num_matches, 2, 1), np.float32)
 
-    def step(self, actions):
+    def begin(self, actions, matches):
+        pass
+
+    def finish(self, matches):
         self._steps += 1
         assert self._steps < 100, "the matches that were asked for have long been played"
         self._elapsed += 1
@@ -79,8 +83,11 @@ class UnevenGame:
         done = elapsed == place + 1
         self._elapsed[done] = 0
         nothing = np.zeros((self.num_matches, 2))
-        winner = np.where(done, place % 2, -1)
-        return GameStep(self.reset(), nothing, nothing, nothing, done, winner, self.reset(), elapsed, {}, {})
+        return GameStep(
+            observation=self.reset(), reward=nothing, dense_reward=nothing, sparse_reward=nothing, done=done,
+            winner=np.where(done, place % 2, -1), final_observation=self.reset(), elapsed_steps=elapsed,
+            truncated=done & False, agent_done=nothing.astype(bool), terms=({}, {}), faults={},
+        )  # fmt: skip
 
     def close(self):
         pass

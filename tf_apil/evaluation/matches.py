@@ -30,7 +30,7 @@ def play(
     *,
     seed: int = 0,
     physics: str = "original",
-    num_parallel: int = 32,
+    num_parallel: int = 64,
     num_threads: int | None = None,
     progress: bool = False,
 ) -> Outcome:

@@ -14,6 +14,7 @@ from tf_apil.games.workers import Workers
 
 _BAD_STATE = slice(mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQACC + 1)
 _AT_FAULT = "the match counts as a tie, its last observation and rewards as zeros, and it starts again"
+_LEAST_TO_HALVE = 8  # matches
 _CUT_OFF = 500  # steps, in games whose rules have no limit of their own
 
 
@@ -75,7 +76,7 @@ class GameBatch:
         model: the compiled scene. In a game whose matches differ in it (Sumo's arena), ask `model_of`.
         datas: every match's `MjData`.
         rests_at_end: whether matches wait for the next step to restart; False unless set.
-        halves: slices of the matches that can be stepped by turns.
+        halves: slices of the matches that can be stepped by turns; one of all of them in a small batch.
     """
 
     def __init__(
@@ -125,8 +126,9 @@ class GameBatch:
         self._workers = Workers(self.num_threads)
         self.rests_at_end, self._resting = False, np.zeros(num_matches, bool)
         self._started = False
-        middle = (num_matches + 1) // 2
-        self.halves = tuple(s for s in (slice(0, middle), slice(middle, num_matches)) if s.start < s.stop)
+        middle = num_matches // 2
+        small = num_matches < _LEAST_TO_HALVE
+        self.halves = (self._all,) if small else (slice(0, middle), slice(middle, num_matches))
         self._parts = {part: self._state.rows(slice(*part)) for part in map(_bounds, (*self.halves, self._all))}
         self._begun: dict[tuple[int, int], tuple] = {}
 
@@ -332,6 +334,10 @@ class GameBatch:
         """Returns `[2, D]` float32, what both seats of one match see now."""
         return self.game.observe(self._state.rows(slice(match, match + 1)))[0]
 
+    def arena_radius(self, match: int) -> float:
+        """Returns the radius of one match's arena, m; NaN in a game without one."""
+        return float(self._state.arena_radius[match])
+
     def model_of(self, match: int) -> mujoco.MjModel:
         """Returns `model` as it is in one match; good until another match is asked for."""
         self.game.fit(self.model, self._state.arena_radius[match])
@@ -363,12 +369,15 @@ class GameBatch:
 
         The engine looks before every substep, warns and resets the match's data; after the last one we look ourselves.
         """
-        state, bad = self._parts[part], self._warned[slice(*part)].copy()
-        for values in (state.qpos, state.qvel):
-            bad |= ~((values.max(axis=1) < mujoco.mjMAXVAL) & (values.min(axis=1) > -mujoco.mjMAXVAL))
+        state, warned = self._parts[part], self._warned[slice(*part)]
+        limit = mujoco.mjMAXVAL
+        if not warned.any() and all(-limit < v.min() and v.max() < limit for v in (state.qpos, state.qvel)):
+            return {}  # nearly always; NaN compares as false
+        fine = [((values > -limit) & (values < limit)).all(axis=1) for values in (state.qpos, state.qvel)]
+        bad = warned | ~np.logical_and(*fine)
         note = "the physics of match {} blew up at step {}: its state was not finite or beyond {:g}; " + _AT_FAULT
         return {
-            part[0] + int(row): note.format(part[0] + row, state.elapsed[row], mujoco.mjMAXVAL)
+            part[0] + int(row): note.format(part[0] + row, state.elapsed[row], limit)
             for row in np.flatnonzero(bad)
             if part[0] + row not in but
         }

@@ -37,7 +37,7 @@ def new_scene(
     option.integrator = physics.integrator
     option.solver = solver
     option.iterations = 1000
-    option.tolerance = 1e-8
+    option.tolerance = physics.tolerance
     option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     _add_floor(spec)
     _add_goal_lines(spec)
