@@ -70,15 +70,19 @@ def test_the_batch_equals_its_matches_one_by_one():
                 np.testing.assert_array_equal(value[0], step[name][match], name)
 
 
-@pytest.mark.parametrize("name, substeps", [("original", 5), ("fast", 3), ("draft", 5)])
-def test_every_physics_steps_the_same_time(name, substeps):
+@pytest.mark.parametrize("name", physics.PHYSICS)
+def test_every_physics_steps_the_same_time(name):
     batch = _batch(1, physics=name)
     batch.reset()
     batch.step(np.zeros((1, 2, 17)))
     assert batch.datas[0].time == pytest.approx(0.015, abs=1e-12)
-    assert batch.model.opt.timestep == pytest.approx(0.015 / substeps, abs=1e-15)
-    integrator = mujoco.mjtIntegrator.mjINT_EULER if name == "draft" else mujoco.mjtIntegrator.mjINT_RK4
-    assert batch.model.opt.integrator == integrator == physics.get(name).integrator
+    assert batch.model.opt.timestep == pytest.approx(0.015 / physics.get(name).substeps, abs=1e-15)
+    assert batch.model.opt.integrator == physics.get(name).integrator
+
+
+def test_the_original_physics():
+    option = _batch(1).model.opt
+    assert option.timestep == 0.003 and option.integrator == mujoco.mjtIntegrator.mjINT_RK4
 
 
 def test_physics_differ_only_in_the_crossing():

@@ -1,5 +1,7 @@
 """Matches stepped by halves are the same to the bit; and whoever mixes up the order is told."""
 
+import threading
+
 import numpy as np
 import pytest
 from comparing import arrays, random_actions
@@ -95,6 +97,41 @@ def test_what_was_begun_does_not_look_at_the_actions_again():
         steps = [arrays(split.finish(half)) for half in split.halves]
         for name in expected:
             np.testing.assert_array_equal(np.concatenate([step[name] for step in steps]), expected[name], name)
+
+
+# Threads.
+
+
+def test_begin_returns_at_once():
+    """Before any match has been played: here they cannot be, until it has returned."""
+    batch = games.make(ANTS, 9, num_threads=2)
+    batch.reset()
+    returned, in_time = threading.Event(), []
+    fit = batch.game.fit
+    batch.game.fit = lambda *args: (in_time.append(returned.wait(5)), fit(*args))
+    for half in batch.halves:
+        batch.begin(np.zeros((half.stop - half.start, 2, 8)), half)
+    returned.set()
+    steps = [batch.finish(half) for half in batch.halves]
+    assert in_time == [True] * 9 and not any(step.done.any() for step in steps)
+
+
+def test_no_two_threads_share_a_model():
+    """Or one would move the rim of the other's arena in the middle of a step."""
+    batch = games.make(ANTS, 9, num_threads=2)
+    batch.reset()
+    users, meeting = set(), threading.Barrier(2, timeout=20)
+    fit = batch.game.fit
+
+    def watched(model, radius):
+        if threading.current_thread() not in {thread for thread, _ in users}:
+            meeting.wait()  # so that both take part
+        users.add((threading.current_thread(), model))
+        fit(model, radius)
+
+    batch.game.fit = watched
+    batch.step(np.zeros((9, 2, 8)))
+    assert len({thread for thread, _ in users}) == len({id(model) for _, model in users}) == len(users) == 2
 
 
 # The wrong order.

@@ -87,6 +87,13 @@ def test_heights_of_surviving_and_of_the_info(rules):
     assert verdict.agent_done[:, 1].tolist() == [False, True]
 
 
+def test_the_very_heights():
+    """1 m above the platform is upright, 0.5 m is done (for ants, 0.28 m is a number that 0.78 - 0.5 is not)."""
+    rules = Rules(SumoHumans)
+    verdict = rules.judge(rules.state(1, z0=1.5, z1=1.0))
+    assert verdict.terms[0]["reward_survive"].tolist() == [5] and verdict.agent_done.tolist() == [[False, True]]
+
+
 # Touching, in played matches.
 
 
@@ -153,16 +160,18 @@ GAMES_WITH_RADII = [(SumoHumans, 1.5, 3.5, 1.05), (SumoAnts, 2.5, 4.5, 1.55)]
 )
 def test_reset_distribution(game, least, largest, margin):
     rules = Rules(game)
-    qpos, qvel, remembered = rules.starts(600)
+    qpos, qvel, remembered = rules.starts(3000)
     radius = np.array([start.arena_radius for start in remembered])
     assert stats.kstest(radius, stats.uniform(least, largest - least).cdf).pvalue > 0.001
     half = rules.model.nq // 2
     for seat, side in ((0, -1), (1, 1)):
         x, y, z = qpos[:, seat * half : seat * half + 3].T
         # Both are drawn evenly from what the radius leaves, each on its side of the middle.
-        assert stats.kstest((side * x - 0.3) / (radius - margin - 0.3), "uniform").pvalue > 0.001
-        reach = np.sqrt(radius**2 - x**2) - margin
-        assert stats.kstest((y / reach + 1) / 2, "uniform").pvalue > 0.001
+        along = (side * x - 0.3) / (radius - margin - 0.3)
+        across = y / (np.sqrt(radius**2 - x**2) - margin)
+        assert stats.kstest(along, "uniform").pvalue > 0.001
+        assert stats.kstest(across, stats.uniform(-1, 2).cdf).pvalue > 0.001
+        assert 0.997 < along.max() <= 1 and 0.997 < np.abs(across).max() <= 1
         assert (np.hypot(x, y) < radius).all()
         assert stats.kstest(z, stats.uniform(2.4, 0.2).cdf).pvalue > 0.001
         rest = qpos[:, seat * half + 3 : (seat + 1) * half] - rules.model.qpos0[seat * half + 3 : (seat + 1) * half]

@@ -52,6 +52,8 @@ class Start(NamedTuple):
 class Game(abc.ABC):
     """One game of two seats. A game itself remembers nothing of a match: that lies in the batch's `Snapshot`.
 
+    The `## Section`s of its docstring become its page under docs/games (`pages.py`).
+
     Attributes:
         seats: names of the two seats.
         observation_dim, action_dim: D and A, the same in both seats.

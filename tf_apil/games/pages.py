@@ -149,10 +149,11 @@ def _physics(game: type[Game]) -> str:
             f"`{name}`",
             _INTEGRATORS.get(option.integrator, mujoco.mjtIntegrator(option.integrator).name),
             f"{option.substeps} x {1000 * game.step_seconds / option.substeps:g} ms",
+            f"{option.tolerance:g}",
         )
         for name, option in physics.PHYSICS.items()
     ]
-    table = _table(("`physics=`", "integrator", "substeps"), rows)
+    table = _table(("`physics=`", "integrator", "substeps", "contacts solved to"), rows)
     return table + '\n\n"original" is what the zoo was trained in, as closely as we know. [More](../physics.md).'
 
 
