@@ -15,7 +15,7 @@ from binaries import program  # isort: skip  (before numpy: it keeps OpenBLAS to
 from absl import flags, logging
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("matches", 1000, "Matches of each pairing.", lower_bound=1)
+flags.DEFINE_integer("matches", None, "Matches of each pairing; None: what `pairings.py` says.", lower_bound=1)
 flags.DEFINE_integer("steps", 1000, "Steps of 64 matches each for the comparison of observations.", lower_bound=1)
 flags.DEFINE_string("results", "results/fidelity", "Folder of results.json and observations.json.")
 flags.DEFINE_string("page", "docs/fidelity.md", "Page to write; its figure goes beside it.")
@@ -49,7 +49,7 @@ def play_pairings(folder: pathlib.Path) -> None:
                 continue
             try:
                 tables.evaluate(
-                    folder, pairing.game, [pairing.seat0], [pairing.seat1], num_matches=FLAGS.matches,
+                    folder, pairing.game, [pairing.seat0], [pairing.seat1], num_matches=FLAGS.matches or pairing.matches,
                     deterministic=pairing.deterministic, physics=physics, zoo_dir=FLAGS.zoo_dir,
                 )  # fmt: skip
             except zoo_loader.ZooFileError as error:

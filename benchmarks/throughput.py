@@ -73,13 +73,13 @@ def sampling(game_id: str, names: tuple[str, str]) -> dict:
     }
 
 
-def physics_ratios(game_id: str, names: tuple[str, str]) -> dict[str, float]:
-    """Environment steps per second on "fast" and "draft" over those on "original", policies' time left out."""
+def physics_ratios(game_id: str, names: tuple[str, str], others=("fast", "draft")) -> dict[str, float]:
+    """Environment steps per second on `others` over those on "original", policies' time left out."""
     from tf_apil import games, rollouts
     from tf_apil.opponents import named
 
     tables, seconds = {}, {}
-    for name in ("original", "fast", "draft"):
+    for name in ("original", *others):
         game = games.make(game_id, FLAGS.matches, physics=name)
         policies = tuple(named.policy(policy, game, FLAGS.zoo_dir) for policy in names)
         tables[name], seconds[name] = rollouts.Table(game, policies, (False, False), 0), 0.0
@@ -89,7 +89,7 @@ def physics_ratios(game_id: str, names: tuple[str, str]) -> dict[str, float]:
             list(table.turns(1))
     for table in tables.values():
         table.game.close()
-    return {name: round(seconds["original"] / seconds[name], 2) for name in ("fast", "draft")}
+    return {name: round(seconds["original"] / seconds[name], 2) for name in others}
 
 
 def _time_steps(game, seconds: dict[str, float], name: str) -> None:
