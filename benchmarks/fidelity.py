@@ -49,7 +49,8 @@ def play_pairings(folder: pathlib.Path) -> None:
                 continue
             try:
                 tables.evaluate(
-                    folder, pairing.game, [pairing.seat0], [pairing.seat1], num_matches=FLAGS.matches or pairing.matches,
+                    folder, pairing.game, [pairing.seat0], [pairing.seat1],
+                    num_matches=FLAGS.matches or pairing.matches,
                     deterministic=pairing.deterministic, physics=physics, zoo_dir=FLAGS.zoo_dir,
                 )  # fmt: skip
             except zoo_loader.ZooFileError as error:
