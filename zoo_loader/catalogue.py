@@ -293,7 +293,7 @@ ENTRIES: tuple[Entry, ...]
 ALIASES: dict[str, str]
 ENTRIES, ALIASES = _make_entries()
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
-_BY_FILENAME = {entry.filename: entry for entry in ENTRIES}
+_OTHER_NAMES = {**{entry.filename: entry.name for entry in ENTRIES}, **ALIASES}
 
 
 def names() -> list[str]:
@@ -303,7 +303,7 @@ def names() -> list[str]:
 
 def is_known(name: str) -> bool:
     """Whether `get` would find the name."""
-    return name in _BY_NAME or name in ALIASES or name in _BY_FILENAME
+    return name in _BY_NAME or name in _OTHER_NAMES
 
 
 def get(name: str) -> Entry:
@@ -315,7 +315,7 @@ def get(name: str) -> Entry:
     Raises:
         UnknownNameError: It is neither; the message proposes the nearest names.
     """
-    entry = _BY_NAME.get(ALIASES.get(name, name)) or _BY_FILENAME.get(name)
+    entry = _BY_NAME.get(_OTHER_NAMES.get(name, name))
     if entry is None:
         raise unknown_name(name)
     return entry

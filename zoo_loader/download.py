@@ -103,10 +103,10 @@ def verify(path: pathlib.Path, entry: catalogue.Entry) -> pathlib.Path:
 def _verify(path: pathlib.Path, entry: catalogue.Entry, file: catalogue.File) -> None:
     found = files.sha256(path)
     if found != file.sha256:
-        of = "" if file is entry.file else f"{path.name} of "
+        what = entry.name if file is entry.file else f"{path.name} of {entry.name}"
         raise ZooFileError(
             path,
-            f"not the published {of}{entry.name}: its SHA-256 is {found}, expected {file.sha256}. It may be cut off or "
+            f"not the published {what}: its SHA-256 is {found}, expected {file.sha256}. It may be cut off or "
             "changed; delete it and get it again. (To load a file of your own, give its path instead of the name)",
         )
 

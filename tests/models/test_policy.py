@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.models.policy import GaussianPolicy, LearningPolicy, RandomPolicy, ZeroPolicy, gaussian_log_prob
+from tf_apil.models.policy import (
+    GaussianPolicy,
+    LearningPolicy,
+    RandomPolicy,
+    RecurrentGaussianPolicy,
+    ZeroPolicy,
+    gaussian_log_prob,
+)
 
 D, A = 5, 3
 
@@ -112,3 +119,29 @@ def test_observations_that_are_not_finite():
 @pytest.mark.parametrize("policy", [ZeroPolicy(D, A), RandomPolicy(D, A), _gaussian()])
 def test_nothing_is_remembered(policy):
     assert policy.initial_state(7) is None
+
+
+class _Counter:
+    """A network whose mean is its state, which counts the steps."""
+
+    observation_dim, action_dim = D, A
+
+    def initial_state(self, batch_size):
+        return np.zeros((batch_size, 1), np.float32)
+
+    def __call__(self, observation, state):
+        return np.repeat(state, A, axis=1), np.zeros(A, np.float32), state + 1
+
+
+def test_recurrent_policies_hand_their_state_on():
+    policy = RecurrentGaussianPolicy("counter", _Counter())
+    assert (policy.name, policy.observation_dim, policy.action_dim) == ("counter", D, A)
+    state, observation = policy.initial_state(4), np.zeros((4, D), np.float32)
+    for t in range(3):
+        step = policy.act(observation, state, _rng(), True)
+        np.testing.assert_array_equal(step.action, np.full((4, A), t))
+        noisy = policy.act(observation, state, _rng(), False)
+        np.testing.assert_allclose(noisy.action, t + _rng().standard_normal((4, A), np.float32))
+        state = step.state
+    with pytest.raises(ValueError, match="takes observations"):
+        policy.act(np.zeros((4, D + 1), np.float32), state, _rng(), True)

@@ -7,6 +7,7 @@ import zoo_loader
 from tf_apil import games, serving
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.opponents import named
+from zoo_loader import formats
 
 RULES = games.get("multicomp/YouShallNotPassHumans-v0")
 D, A = RULES.observation_dim, RULES.action_dim
@@ -132,3 +133,40 @@ def test_zoo_networks_export_and_come_back(zoo_dir, tmp_path):
     path = serving.export(named.model("ysnp/walker", str(zoo_dir)), tmp_path / "walker", {})
     served, direct = named.policy(str(path), RULES), named.policy("ysnp/walker", RULES, str(zoo_dir))
     np.testing.assert_allclose(_mean(served), _mean(direct), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "lstm", "sb_mlp"])
+def test_weight_files_of_every_kind(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {
+        key: np.ones(shape, np.float32) if "filter/" in key or "rms/" in key else
+        (0.1 * rng.standard_normal(shape)).astype(np.float32)
+        for key, shape in formats.MAKERS[kind](D, A).variables
+    }  # fmt: skip
+    zoo_loader.write_arrays(tmp_path / "weights.npz", arrays)
+    policy, model = (
+        make(str(tmp_path / "weights.npz")) for make in (lambda name: named.policy(name, RULES), named.model)
+    )
+    state, model_state = policy.initial_state(5), model.initial_state(5)
+    assert (state is None) == (kind != "lstm")
+    for _ in range(3):
+        step = policy.act(_observations(), state, np.random.default_rng(0), True)
+        out = model(_observations(), model_state)
+        np.testing.assert_allclose(step.action, out.mean, atol=1e-5)
+        state, model_state = step.state, out.state
+    noisy = policy.act(np.tile(_observations(), (800, 1)), policy.initial_state(4000), np.random.default_rng(0), False)
+    np.testing.assert_allclose(
+        (noisy.action.reshape(800, 5, A) - noisy.action.reshape(800, 5, A).mean(0)).std(axis=(0, 1)),
+        np.exp(arrays["logstd"][0]), rtol=0.1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["usenix/rl_0", "usenix/retrained/rl_0", "apl/ysnp", "adrl/ysnp", "kick/keeper-v1", "apl/retrained/kick-0"]
+)
+def test_published_policies_of_every_family_can_sit(zoo_dir, name):
+    policy = named.policy(name, RULES, str(zoo_dir))
+    observation = np.zeros((3, policy.observation_dim), np.float32)
+    step = policy.act(observation, policy.initial_state(3), np.random.default_rng(0), False)
+    assert policy.name == name and step.action.shape == (3, 17) and np.isfinite(step.action).all()
+    assert (step.state is None) == ("kick" not in name)

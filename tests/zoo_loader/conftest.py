@@ -10,7 +10,7 @@ from zoo_loader import formats
 
 
 def random_arrays(observation_dim: int, action_dim: int, seed: int = 0, kind: str = "mlp") -> dict[str, np.ndarray]:
-    """A made-up policy; its statistics saw observations of mean 3 and deviation 2, returns of mean 5 and deviation 4."""
+    """A made-up policy; its statistics saw observations of mean 3, deviation 2, and returns of mean 5, deviation 4."""
     rng = np.random.default_rng(seed)
     arrays = {}
     for name, shape in formats.MAKERS[kind](observation_dim, action_dim).variables:

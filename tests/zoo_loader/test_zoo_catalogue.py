@@ -236,6 +236,53 @@ def test_full_disk_and_unwritable_cache(small_zoo, monkeypatch, tmp_path):
         download.locate(WALKER)
 
 
+@pytest.fixture
+def small_adversary(no_folders, monkeypatch):
+    """A catalogue whose usenix/rl_0 is three bytes, with companions of three bytes; returns {url: bytes} of them."""
+    entry = catalogue.get("usenix/rl_0")
+    files = [catalogue.dataclasses.replace(file, sha256=hashlib.sha256(data).hexdigest())
+             for file, data in zip((entry.file, *entry.companions), (b"net", b"rms"), strict=True)]  # fmt: skip
+    entry = catalogue.dataclasses.replace(entry, file=files[0], companions=tuple(files[1:]))
+    monkeypatch.setitem(catalogue._BY_NAME, entry.name, entry)
+    published = {files[0].url: b"net", files[1].url: b"rms"}
+    monkeypatch.setattr(requests, "get", lambda url, **_: _Answer(published[url]))
+    return published
+
+
+def test_companions_are_downloaded_and_checked(small_adversary):
+    path = download.locate("usenix/rl_0")
+    companion = path.with_name("obs_rms.pkl")
+    assert (path.read_bytes(), companion.read_bytes()) == (b"net", b"rms")
+    # What was interrupted is completed.
+    companion.unlink()
+    assert download.locate("usenix/rl_0") == path and companion.exists()
+    companion.write_bytes(b"changed")
+    with pytest.raises(zoo_loader.ZooFileError, match="obs_rms.pkl: not the published obs_rms.pkl of usenix2021"):
+        download.locate("usenix/rl_0")
+
+
+def test_a_folder_without_the_companion_is_told(small_adversary, tmp_path):
+    path = tmp_path / "zoo" / catalogue.get("usenix/rl_0").filename
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"net")
+    with pytest.raises(
+        zoo_loader.ZooFileError, match=r"model.npy: usenix2021.* needs obs_rms.pkl beside it.* https://"
+    ):
+        download.locate("usenix/rl_0", tmp_path / "zoo")
+    assert not path.with_name("obs_rms.pkl").exists()
+
+
+def test_files_are_known_by_their_content(small_zoo, tmp_path, monkeypatch):
+    data = (small_zoo / f"{WALKER}.pkl").read_bytes()
+    path = tmp_path / "renamed.bin"
+    path.write_bytes(data)
+    assert resolve.read_policy(path).entry.name == WALKER  # `small_zoo` has put it into ENTRIES.
+    # A path with an ending is a path first, and a name where there is no such path.
+    assert resolve.find(f"{WALKER}.pkl", small_zoo)[0].name == WALKER
+    monkeypatch.chdir(small_zoo)
+    assert resolve.find(f"{WALKER}.pkl")[0] is None
+
+
 def test_published_files_match_the_catalogue(zoo_dir):
     found = [entry for entry in catalogue.ENTRIES if (zoo_dir / entry.filename).exists()]
     assert found
