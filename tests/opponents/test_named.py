@@ -33,6 +33,15 @@ def test_built_in(name):
     assert _mean(policy).shape == (5, 17) and (name == "random") == bool(_mean(policy).any())
 
 
+@pytest.mark.parametrize("game, limit", [("YouShallNotPassHumans-v0", 0.4), ("RunToGoalAnts-v0", 1.0)])
+def test_random_goes_as_far_as_the_motors(game, limit):
+    rules = games.get(f"multicomp/{game}")
+    observation = np.zeros((1000, rules.observation_dim), np.float32)
+    for of in (rules, games.make(f"multicomp/{game}", 1)):
+        action = named.policy("random", of).act(observation, None, np.random.default_rng(0), False).action
+        assert 0.99 * limit < np.abs(action).max() <= np.float32(limit)
+
+
 def test_a_batch_will_do_for_a_game():
     assert named.policy("zero", games.make("multicomp/YouShallNotPassHumans-v0", 1)).action_dim == 17
 

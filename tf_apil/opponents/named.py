@@ -37,7 +37,7 @@ def policy(name: str, game: Game | GameBatch, zoo_dir: str | None = None) -> Pol
 
     Args:
         name: see the table above.
-        game: decides the dimensions of `zero` and `random`.
+        game: decides the dimensions of `zero` and `random`, and the range of the latter's controls.
         zoo_dir: a folder with the original weight files; None: `TF_APIL_ZOO`, then the cache, then a download.
 
     Raises:
@@ -48,7 +48,8 @@ def policy(name: str, game: Game | GameBatch, zoo_dir: str | None = None) -> Pol
     if name == "zero":
         return ZeroPolicy(game.observation_dim, game.action_dim)
     if name == "random":
-        return RandomPolicy(game.observation_dim, game.action_dim)
+        rules = game.game if isinstance(game, GameBatch) else game
+        return RandomPolicy(game.observation_dim, game.action_dim, rules.control_limit)
     folder = _saved_model(name)
     if folder:
         return serving.load(folder)
