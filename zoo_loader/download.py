@@ -55,9 +55,7 @@ def locate(
     )
     if not download:
         raise ZooFileError(entry.name, f"not on this machine. {advice}")
-    for file in (*entry.companions, entry.file):  # The weights last: where they are, everything is.
-        _download(entry, file, advice)
-    return verify(cache_dir() / entry.filename, entry)
+    return _download(entry, advice)
 
 
 def candidates(
@@ -115,7 +113,13 @@ def _beside(path: pathlib.Path, file: catalogue.File) -> pathlib.Path:
     return path.with_name(file.filename.rpartition("/")[2])
 
 
-def _download(entry: catalogue.Entry, file: catalogue.File, advice: str) -> None:
+def _download(entry: catalogue.Entry, advice: str) -> pathlib.Path:
+    for file in (*entry.companions, entry.file):  # The weights last: where they are, everything is.
+        _download_file(entry, file, advice)
+    return verify(cache_dir() / entry.filename, entry)
+
+
+def _download_file(entry: catalogue.Entry, file: catalogue.File, advice: str) -> None:
     import pooch
     import requests
 
