@@ -2,52 +2,20 @@
 
 import copy
 import os
-from typing import NamedTuple
 
 import mujoco
 import numpy as np
 
 from tf_apil.games import physics as physics_lib
-from tf_apil.games.game import TIE, Game, Verdict
+from tf_apil.games.game import Game, Verdict
 from tf_apil.games.snapshot import Snapshot
+from tf_apil.games.step import GameStep
 from tf_apil.games.workers import Workers
 
 _BAD_STATE = slice(mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQACC + 1)
 _AT_FAULT = "the match counts as a tie, its last observation and rewards as zeros, and it starts again"
 _LEAST_TO_HALVE = 8  # matches
 _CUT_OFF = 500  # steps, in games whose rules have no limit of their own
-
-
-class GameStep(NamedTuple):
-    """What came of one step of all matches (M matches, 2 seats, D observation entries). The arrays are the caller's.
-
-    Attributes:
-        observation: `[M, 2, D]` float32; where a match has ended, the first of the next one.
-        reward: `[M, 2]` goal reward + move reward, as the originals' `step` returns it.
-        dense_reward: `[M, 2]` the move reward as trainers see it in `info` (with zero-sum shaping).
-        sparse_reward: `[M, 2]` the goal reward.
-        done: `[M]` bool: the match has ended, by the rules or cut off.
-        winner: `[M]` int: seat 0 or 1; -1 for a tie or a match still going on.
-        final_observation: `[M, 2, D]` float32, the last of the old match where done, else equal to `observation`.
-        elapsed_steps: `[M]` int, the length of the match so far, this step included.
-        truncated: `[M]` bool: done, but not by the rules: cut off after `max_steps`, or at fault.
-        agent_done: `[M, 2]` bool, whether the player has fallen, as the originals' `info` tells it.
-        terms: of each seat, the signed terms of its move reward by the originals' names, `[M]` each.
-        faults: {match: note} of the matches that ended because of an action or a state that was not finite.
-    """
-
-    observation: np.ndarray
-    reward: np.ndarray
-    dense_reward: np.ndarray
-    sparse_reward: np.ndarray
-    done: np.ndarray
-    winner: np.ndarray
-    final_observation: np.ndarray
-    elapsed_steps: np.ndarray
-    truncated: np.ndarray
-    agent_done: np.ndarray
-    terms: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
-    faults: dict[int, str]
 
 
 class GameBatch:
@@ -148,11 +116,8 @@ class GameBatch:
         if seed is not None:
             self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(self.num_matches)]
         self._resting[:] = False
-        for match in range(self.num_matches):
-            self._restart(match)
-        self._progress[:] = self.game.progress(self._state)
         self._started = True
-        return self.game.observe(self._state)
+        return self._fresh(np.arange(self.num_matches))
 
     def step(self, actions: np.ndarray) -> GameStep:
         """Plays one environment step in every match.
@@ -217,31 +182,23 @@ class GameBatch:
         first, state, resting = part[0], self._parts[part], self._resting[matches].copy()
         state.elapsed += ~resting
         faults = {**faults, **self._blown_up(part, {*faults, *(first + np.flatnonzero(resting)).tolist()})}
-        with np.errstate(invalid="ignore", over="ignore"):
-            progress = self.game.progress(state)
-            verdict = self.game.judge(state, actions, progress - self._progress[matches])
-            observation = self.game.observe(state)
-        self._progress[matches] = progress
+        verdict, observation = self._judged(matches, actions)
 
         truncated = ~verdict.done & (state.elapsed >= (self.max_steps or np.inf))
         at_fault = [match - first for match in faults]
         if at_fault:
-            _blank(verdict, at_fault)
+            verdict.blank(at_fault)
             observation[at_fault], truncated[at_fault] = 0, True
         if resting.any():
-            _blank(verdict, resting)
+            verdict.blank(resting)
             truncated[resting] = False
         done = verdict.done | truncated
 
         elapsed, final_observation = state.elapsed.copy(), observation
         restarting = np.flatnonzero(resting | (done & (not self.rests_at_end)))
         if len(restarting):
-            for row in restarting:
-                self._restart(first + int(row))
-            fresh = self._state.rows(restarting + first)
             final_observation = observation.copy()
-            observation[restarting] = self.game.observe(fresh)
-            self._progress[restarting + first] = self.game.progress(fresh)
+            observation[restarting] = self._fresh(restarting + first)
             elapsed[resting], final_observation[resting] = 0, observation[resting]
         self._resting[matches] = done & self.rests_at_end
         return GameStep(
@@ -351,6 +308,24 @@ class GameBatch:
     def _all(self) -> slice:
         return slice(0, self.num_matches)
 
+    def _judged(self, matches: slice, actions: np.ndarray) -> tuple[Verdict, np.ndarray]:
+        """What the rules say of the states that a step has led to, and what is seen of them."""
+        state = self._parts[_bounds(matches)]
+        with np.errstate(invalid="ignore", over="ignore"):  # states that blew up are dealt with afterwards
+            progress = self.game.progress(state)
+            verdict = self.game.judge(state, actions, progress - self._progress[matches])
+            observation = self.game.observe(state)
+        self._progress[matches] = progress
+        return verdict, observation
+
+    def _fresh(self, matches: np.ndarray) -> np.ndarray:
+        """Starts matches afresh. Returns what is seen of them, `[len(matches), 2, D]`."""
+        for match in matches:
+            self._restart(int(match))
+        state = self._state.rows(matches)
+        self._progress[matches] = self.game.progress(state)
+        return self.game.observe(state)
+
     def _restart(self, match: int) -> None:
         start = self.game.reset(self.model, self.datas[match], self._random[match])
         state = self._state
@@ -427,13 +402,6 @@ def _sequence(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
     return np.allclose(a, b, rtol=0, atol=1e-6)
-
-
-def _blank(verdict: Verdict, rows: list[int] | np.ndarray) -> None:
-    """Makes matches ties that nobody gets anything for."""
-    for array in (*verdict[:3], verdict.agent_done, *verdict.terms[0].values(), *verdict.terms[1].values()):
-        array[rows] = 0
-    verdict.done[rows], verdict.winner[rows] = False, TIE  # not by the rules
 
 
 def _bounds(matches: slice) -> tuple[int, int]:

@@ -36,6 +36,12 @@ class Verdict(NamedTuple):
     agent_done: np.ndarray
     terms: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
+    def blank(self, rows: np.ndarray | list[int]) -> None:
+        """Makes some matches undecided ones that nobody gets anything for."""
+        for array in (*self[:3], self.agent_done, *self.terms[0].values(), *self.terms[1].values()):
+            array[rows] = 0
+        self.done[rows], self.winner[rows] = False, TIE
+
 
 class Start(NamedTuple):
     """What a match remembers from its start.

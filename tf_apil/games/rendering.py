@@ -18,7 +18,9 @@ import sys
 import mujoco
 import numpy as np
 
-FOLLOW = "follow"  # the camera that no scene has: it keeps both players in the picture
+from tf_apil.games import cameras, scenes
+
+FOLLOW = cameras.FOLLOW
 
 _INSTALL = (
     "On Debian or Ubuntu install `libegl1 libgl1 libegl-mesa0` and set MUJOCO_GL=egl, or install `libosmesa6` and set "
@@ -106,8 +108,9 @@ class Renderer:
         Args:
             model: of the match.
             width, height: of the picture, pixels.
-            camera: "follow", which moves with the two players, or one of the model's cameras ("side", "corner").
-            show_contacts: mark where the two players touch each other.
+            camera: "follow", which moves with the two players, or one of the model's cameras ("side", "corner", "top";
+                in KickAndDefend also "goal").
+            show_contacts: mark where the two players touch each other or the ball.
 
         Raises:
             RenderingUnavailable: this machine cannot draw.
@@ -117,8 +120,8 @@ class Renderer:
             raise ValueError(f"a picture of {width} x {height} pixels was asked for; the least is 16 x 16.")
         self.model, self.width, self.height, self._show_contacts = model, width, height, show_contacts
         self._gl = self._context = None
-        self._players = [_bodies_of(model, f"agent{seat}/") for seat in (0, 1)]
-        self._camera = _Following(model, self._players) if camera == FOLLOW else _Fixed(model, camera)
+        self._camera = cameras.make(model, camera, width / height)
+        self._touches = _Touches(model)
         self._scene = mujoco.MjvScene(model, maxgeom=2000)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_FOG] = True
         self._option = mujoco.MjvOption()
@@ -147,7 +150,8 @@ class Renderer:
         camera, everything = self._camera.at(data), mujoco.mjtCatBit.mjCAT_ALL.value
         mujoco.mjv_updateScene(self.model, data, self._option, None, camera, everything, self._scene)
         if self._show_contacts:
-            self._mark_contacts(data)
+            self.watch(data)
+            self._mark_touches(data.time)
         self._gl.make_current()  # another renderer of this thread may have drawn meanwhile
         mujoco.mjr_render(self._rect, self._scene, self._context)
         image = np.empty((self.height, self.width, 3), np.uint8)
@@ -169,73 +173,48 @@ class Renderer:
     def __exit__(self, *exception) -> None:
         self.close()
 
-    def _mark_contacts(self, data: mujoco.MjData) -> None:
-        """Adds a small ball wherever a geom of one player touches one of the other."""
-        if not all(len(bodies) for bodies in self._players):
-            return
-        bodies = self.model.geom_bodyid[data.contact.geom]  # [ncon, 2]
-        first, second = (np.isin(bodies, player) for player in self._players)
-        between = (first & second[:, ::-1]).any(axis=1)
-        for position in data.contact.pos[between][: self._scene.maxgeom - self._scene.ngeom]:
-            geom = self._scene.geoms[self._scene.ngeom]
-            mujoco.mjv_initGeom(
-                geom, mujoco.mjtGeom.mjGEOM_SPHERE, np.array([0.1, 0, 0]), position, np.eye(3).ravel(),
-                np.array([1.0, 0.85, 0.2, 0.55], np.float32),
-            )  # fmt: skip
-            geom.emission = 0.8
-            self._scene.ngeom += 1
+    def watch(self, data: mujoco.MjData) -> None:
+        """Takes notice of who touches whom in a state that is not drawn; `frame` does so by itself.
+
+        A kick lasts a step or two. Marks stay for a moment, so that films which skip steps show those of all steps.
+        """
+        self._touches.watch(data)
+
+    def _mark_touches(self, now: float) -> None:
+        """Adds a small glowing ball wherever two parties touch, or have done so a moment ago."""
+        for age, positions in self._touches.recent(now):
+            for position in positions[: self._scene.maxgeom - self._scene.ngeom]:
+                geom = self._scene.geoms[self._scene.ngeom]
+                mujoco.mjv_initGeom(
+                    geom, mujoco.mjtGeom.mjGEOM_SPHERE, np.array([0.09, 0, 0]), position, np.eye(3).ravel(),
+                    np.array([1.0, 0.85, 0.15, 0.6 * (1 - age)], np.float32),
+                )  # fmt: skip
+                geom.emission = 0.9
+                self._scene.ngeom += 1
 
 
-class _Fixed:
-    """A camera of the model."""
+class _Touches:
+    """Remembers for a moment where the players have touched each other or the ball."""
 
-    def __init__(self, model: mujoco.MjModel, name: str):
-        number = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_CAMERA, name)
-        if number < 0:
-            names = [FOLLOW, *(model.camera(i).name for i in range(model.ncam))]
-            raise ValueError(f"there is no camera {name!r}; there are: {', '.join(names)}.")
-        self._camera = mujoco.MjvCamera()
-        self._camera.type, self._camera.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, number
+    _SECONDS = 0.15
 
-    def at(self, data: mujoco.MjData) -> mujoco.MjvCamera:
-        return self._camera
+    def __init__(self, model: mujoco.MjModel):
+        parties = [cameras.bodies_of(model, prefix) for prefix in ("agent0/", "agent1/", scenes.BALL)]
+        party = np.zeros(model.nbody, int)
+        for number, bodies in enumerate(parties, start=1):
+            party[bodies] = number
+        self._party = party[model.geom_bodyid]  # [ngeom]: 0 is the ground
+        self._seen: dict[float, np.ndarray] = {}  # time: [N, 3]
 
+    def watch(self, data: mujoco.MjData) -> None:
+        """Keeps the places of this state's touches; those that are too old, or of another match, it forgets."""
+        self._seen = {time: places for time, places in self._seen.items() if 0 <= data.time - time < self._SECONDS}
+        first, second = self._party[data.contact.geom].T
+        self._seen[data.time] = data.contact.pos[(first > 0) & (second > 0) & (first != second)].copy()
 
-class _Following:
-    """A camera beside the field that glides along with the midpoint of the players and steps back when they part."""
-
-    _GLIDE_SECONDS = 0.25  # time constant of its movement
-    _JUMP = 1.5  # m: a midpoint that moved further between two pictures is another match, and no movement
-
-    def __init__(self, model: mujoco.MjModel, players: list[np.ndarray]):
-        missing = [seat for seat, bodies in enumerate(players) if not len(bodies)]
-        if missing:
-            raise ValueError(
-                f"camera {FOLLOW!r} found no body named 'agent{missing[0]}/...' in this model; name one of its cameras."
-            )
-        self._roots = [bodies[0] for bodies in players]
-        self._camera = mujoco.MjvCamera()
-        self._camera.type = mujoco.mjtCamera.mjCAMERA_FREE
-        self._camera.azimuth, self._camera.elevation = 82.0, -16.0
-        self._target: np.ndarray | None = None  # x, y of the midpoint, and the distance, m
-        self._time = 0.0
-
-    def at(self, data: mujoco.MjData) -> mujoco.MjvCamera:
-        first, second = (data.xpos[root] for root in self._roots)
-        apart = np.linalg.norm(first[:2] - second[:2])
-        wanted = np.array([*(first + second)[:2] / 2, np.clip(3.1 + 0.75 * apart, 4.4, 12.0)])
-        elapsed, self._time = data.time - self._time, data.time
-        if self._target is None or elapsed < 0 or np.linalg.norm(wanted[:2] - self._target[:2]) > self._JUMP:
-            self._target = wanted
-        self._target = self._target + (1 - np.exp(-elapsed / self._GLIDE_SECONDS)) * (wanted - self._target)
-        self._camera.lookat[:] = *self._target[:2], 0.7
-        self._camera.distance = self._target[2]
-        return self._camera
-
-
-def _bodies_of(model: mujoco.MjModel, prefix: str) -> np.ndarray:
-    """Ids of the bodies whose names start with `prefix`, the root first."""
-    return np.array([i for i in range(model.nbody) if model.body(i).name.startswith(prefix)], int)
+    def recent(self, now: float) -> list[tuple[float, np.ndarray]]:
+        """Returns (how old, 0 to 1, and places `[N, 3]`) of what was seen lately."""
+        return [((now - time) / self._SECONDS, places) for time, places in self._seen.items()]
 
 
 def _new_gl_context(width: int, height: int):

@@ -1,0 +1,37 @@
+"""What a step of many matches returns."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class GameStep(NamedTuple):
+    """What came of one step of all matches (M matches, 2 seats, D observation entries). The arrays are the caller's.
+
+    Attributes:
+        observation: `[M, 2, D]` float32; where a match has ended, the first of the next one.
+        reward: `[M, 2]` goal reward + move reward, as the originals' `step` returns it.
+        dense_reward: `[M, 2]` the move reward as trainers see it in `info` (with zero-sum shaping).
+        sparse_reward: `[M, 2]` the goal reward.
+        done: `[M]` bool: the match has ended, by the rules or cut off.
+        winner: `[M]` int: seat 0 or 1; -1 for a tie or a match still going on.
+        final_observation: `[M, 2, D]` float32, the last of the old match where done, else equal to `observation`.
+        elapsed_steps: `[M]` int, the length of the match so far, this step included.
+        truncated: `[M]` bool: done, but not by the rules: cut off after `max_steps`, or at fault.
+        agent_done: `[M, 2]` bool, whether the player has fallen, as the originals' `info` tells it.
+        terms: of each seat, the signed terms of its move reward by the originals' names, `[M]` each.
+        faults: {match: note} of the matches that ended because of an action or a state that was not finite.
+    """
+
+    observation: np.ndarray
+    reward: np.ndarray
+    dense_reward: np.ndarray
+    sparse_reward: np.ndarray
+    done: np.ndarray
+    winner: np.ndarray
+    final_observation: np.ndarray
+    elapsed_steps: np.ndarray
+    truncated: np.ndarray
+    agent_done: np.ndarray
+    terms: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+    faults: dict[int, str]
