@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tf_apil import games, rollouts
-from tf_apil.games.batch import GameStep
+from tf_apil.games.step import GameStep
 from tf_apil.models.policy import PolicyStep, RandomPolicy
 
 LENGTHS = (3, 5)  # of the matches of each place

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_apil.games.batch import GameBatch, GameStep
+from tf_apil.games.batch import GameBatch
+from tf_apil.games.step import GameStep
 from tf_apil.models.policy import Policy, PolicyStep
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tf_apil import games
 from tf_apil.evaluation import matches
-from tf_apil.games.batch import GameStep
+from tf_apil.games.step import GameStep
 from tf_apil.models.policy import RandomPolicy, ZeroPolicy
 from tf_apil.opponents import named
 

@@ -8,19 +8,17 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import imageio_ffmpeg
-import matplotlib
 import numpy as np
 import tqdm.auto
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from tf_apil import games, rollouts
-from tf_apil.games import rendering, scenes
-from tf_apil.games.game import Game
+from tf_apil.evaluation import captions
+from tf_apil.games import rendering
 from tf_apil.models.policy import Policy
 
 _FPS = {".mp4": 33.0, ".gif": 17.0}  # of every second, and every fourth, step of 15 ms; a GIF grows with each picture
 _BANNER_SECONDS = 1.2
-_WHITE, _INK, _PLATE = (255, 255, 255, 255), (32, 40, 52, 255), (255, 255, 255, 205)
 
 
 class Film(NamedTuple):
@@ -32,6 +30,8 @@ class Film(NamedTuple):
         fps: pictures in a second, so that the film runs in real time.
         winner: `[N]` int of each match: seat, or -1 for a tie.
         length: `[N]` int, environment steps.
+        endings: of each match, in words: "kicker wins", "tie", "cut off: tie"; what its banner says.
+        faults: {match: note} of those in which an action or a state was not finite.
     """
 
     path: pathlib.Path
@@ -39,6 +39,8 @@ class Film(NamedTuple):
     fps: float
     winner: np.ndarray
     length: np.ndarray
+    endings: tuple[str, ...]
+    faults: dict[int, str]
 
 
 def film(
@@ -49,6 +51,7 @@ def film(
     *,
     seed: int = 0,
     physics: str = "original",
+    max_steps: int | None = None,
     camera: str = rendering.FOLLOW,
     width: int = 640,
     height: int = 480,
@@ -59,8 +62,8 @@ def film(
 ) -> Film:
     """Plays matches and films them, one after the other, in real time.
 
-    Each picture shows the state before a step; a match ends on the last picture before its last step, held for about a
-    second with the winner's name across it. Nothing lies at `path` before the film is complete.
+    A match begins with its start and ends with its last state, held for about a second with a banner that says who has
+    won. Nothing lies at `path` before the film is complete.
 
     Args:
         game_id: an id of `games.GAMES`.
@@ -69,7 +72,8 @@ def film(
         path: ends in `.mp4` (H.264) or `.gif`; its folder is made if missing.
         seed: of starts and actions.
         physics: a name of `games.physics.PHYSICS`.
-        camera: "follow", "side" or "corner".
+        max_steps: cut matches off after so many; None: after 500 where the rules have no limit (RunToGoal).
+        camera: "follow", "side", "corner" or "top"; in KickAndDefend also "goal".
         width, height: of the picture, pixels; even for an MP4.
         fps: pictures in a second, about: every n-th step is shown, so that the film stays in real time. None for 33
             (MP4) or 17 (GIF).
@@ -86,128 +90,55 @@ def film(
     _check(path, width, height, fps, num_matches)
     game_seed, policy_seed = np.random.SeedSequence(seed).spawn(2)
     with contextlib.ExitStack() as stack:
-        game = stack.enter_context(contextlib.closing(games.make(game_id, 1, game_seed, physics=physics)))
-        turns = rollouts.Table(game, policies, deterministic, policy_seed).turns()
+        batch = games.make(game_id, 1, game_seed, physics=physics, max_steps=max_steps)
+        game = stack.enter_context(contextlib.closing(batch))
+        game.rests_at_end = True  # else its last state would be gone before it could be drawn
         stride = max(1, round(1 / ((fps or _FPS[path.suffix.lower()]) * game.game.step_seconds)))
         fps = 1 / (stride * game.game.step_seconds)
         held = max(1, round(_BANNER_SECONDS * fps))
+        table = rollouts.Table(game, policies, deterministic, policy_seed)
         renderer = stack.enter_context(rendering.Renderer(game.model, width, height, camera))
-        caption = Caption(game.game, labels or tuple(policy.name for policy in policies), width, height)
+        caption = captions.Caption(game.game, labels or tuple(policy.name for policy in policies), width, height)
         write = stack.enter_context(_writer(path, width, height, fps))
         bar = stack.enter_context(tqdm.auto.tqdm(total=num_matches, unit="match", disable=None if progress else True))
-        ends = []
-        for _ in range(num_matches):
-            ends.append(_film_match(game, turns, renderer, caption, write, stride, held))
+        ends, lengths, faults = [], [], {}
+        for match in range(num_matches):
+            if match:  # begins the next match, with fresh memories for recurrent policies
+                table = rollouts.Table(game, policies, deterministic, policy_seed)
+            step = _film_match(table, renderer, caption, write, stride, held)
+            ends.append(captions.ending(game.game, step))
+            lengths.append(int(step.elapsed_steps[0]))
+            if step.faults:
+                faults[match] = step.faults[0]
             bar.update(1)
-    winner, length = np.array(ends).T
-    return Film(path, int((-(-length // stride) + held).sum()), fps, winner, length)
+    length, winner = np.array(lengths), np.array([end.winner for end in ends])
+    num_frames = int((-(-length // stride) + held).sum())
+    return Film(path, num_frames, fps, winner, length, tuple(end.words for end in ends), faults)
 
 
 def _film_match(
-    game: games.GameBatch, turns: Iterator[rollouts.Turn], renderer: rendering.Renderer, caption: "Caption",
+    table: rollouts.Table, renderer: rendering.Renderer, caption: captions.Caption,
     write: Callable[[np.ndarray], None], stride: int, held: int,
-) -> tuple[int, int]:  # fmt: skip
-    """Films one match: every `stride`-th state, then the banner `held` times. Returns the winner and the length."""
+) -> games.GameStep:  # fmt: skip
+    """Films one match: every `stride`-th state, then the last one, `held` times. Returns its last step."""
+    game, turns = table.game, table.turns()
+    data = game.datas[0]
     for elapsed in itertools.count():
-        # Now or never: a step that ends the match has started the next one by the time that it returns.
-        if elapsed % stride == 0:
-            image = renderer.frame(game.datas[0])
+        if elapsed % stride:
+            renderer.watch(data)
+        else:
+            game.model_of(0)  # the renderer's own, as this match has it
+            image = renderer.frame(data)
             write(caption.draw(image, elapsed))
         step = next(turns).step
         if step.done[0]:
             break
-    winner, length = int(step.winner[0]), int(step.elapsed_steps[0])
-    banner = caption.draw(image, length, winner)
+    if not step.faults:  # then there is no last state worth a look
+        image = renderer.frame(data)
+    banner = caption.draw(image, elapsed + 1, captions.ending(game.game, step))
     for _ in range(held):
         write(banner)
-    return winner, length
-
-
-class Caption:
-    """Writes the policies' names, the clock and the winner onto pictures of one size."""
-
-    def __init__(self, game: Game, labels: tuple[str, str], width: int, height: int):
-        """Prepares fonts and names.
-
-        Args:
-            game: names its seats and tells how long a step is.
-            labels: of the policies in seat 0 and 1; a long one is shortened in its middle.
-            width, height: of the pictures, pixels.
-        """
-        self._game, self._width, self._height = game, width, height
-        self._unit = max(7, round(min(height / 34, width / 46)))  # px, the height of small letters; all else follows
-        self._small, self._bold = _font(self._unit), _font(self._unit, bold=True)
-        self._large = _font(round(2.6 * self._unit), bold=True)
-        self._labels = [self._fitted(label, width * 0.36) for label in labels]
-
-    def draw(self, image: np.ndarray, elapsed: int, winner: int | None = None) -> np.ndarray:
-        """Returns a captioned copy.
-
-        Args:
-            image: `[H, W, 3]` uint8.
-            elapsed: environment steps played.
-            winner: None while the match goes on; then a seat, or -1 for a tie.
-        """
-        picture = Image.fromarray(image)
-        pen = ImageDraw.Draw(picture, "RGBA")
-        for seat in (0, 1):
-            self._draw_seat(pen, seat)
-        self._draw_clock(pen, elapsed)
-        if winner is not None:
-            self._draw_banner(pen, winner)
-        return np.asarray(picture)
-
-    def _draw_seat(self, pen: ImageDraw.ImageDraw, seat: int) -> None:
-        """A plate in an upper corner, seat 0 on the left, with an edge in the colour of its body."""
-        unit, name = self._unit, self._game.seats[seat].upper()
-        wide = max(self._bold.getlength(name), self._small.getlength(self._labels[seat])) + 1.6 * unit
-        left = unit if seat == 0 else self._width - unit - wide
-        pen.rounded_rectangle((left, unit, left + wide, unit * 4.6), unit / 2.5, _PLATE)
-        edge = left if seat == 0 else left + wide - unit / 2.5
-        pen.rectangle((edge, unit, edge + unit / 2.5, unit * 4.6), _colour(seat))
-        x = left + unit if seat == 0 else left + wide - unit
-        anchor = "la" if seat == 0 else "ra"
-        pen.text((x, unit * 1.35), name, _colour(seat, 0.8), self._bold, anchor)
-        pen.text((x, unit * 2.85), self._labels[seat], _INK, self._small, anchor)
-
-    def _draw_clock(self, pen: ImageDraw.ImageDraw, elapsed: int) -> None:
-        unit, middle = self._unit, self._width / 2
-        text = f"{elapsed * self._game.step_seconds:.1f} s   step {elapsed}"
-        half = self._small.getlength("00.0 s   step 0000") / 2 + unit / 2  # the same at every time: no flicker
-        bottom = self._height - unit
-        pen.rounded_rectangle((middle - half, bottom - 2 * unit, middle + half, bottom), unit / 2.5, _PLATE)
-        pen.text((middle, bottom - unit), text, _INK, self._small, "mm")
-
-    def _draw_banner(self, pen: ImageDraw.ImageDraw, winner: int) -> None:
-        text = f"{self._game.seats[winner].upper()} WINS" if winner >= 0 else "TIE"
-        half = 2 * self._unit
-        middle = 5.2 * self._unit + half  # under the plates, above the players' heads
-        colour = _colour(winner)[:3] if winner >= 0 else (90, 98, 110)
-        pen.rectangle((0, middle - half, self._width, middle + half), (*colour, 225))
-        pen.text((self._width / 2, middle), text, _WHITE, self._large, "mm")
-
-    def _fitted(self, name: str, width: float) -> str:
-        """`name`, its first folders or then its middle left out, so that it is at most `width` pixels long."""
-        dots, shown = "\N{HORIZONTAL ELLIPSIS}", name
-        while self._small.getlength(shown) > width and "/" in name:
-            name = name.partition("/")[2]
-            shown = f"{dots}/{name}"
-        while self._small.getlength(shown) > width and len(name) > 2:
-            middle = len(name) // 2
-            name = name[: middle - 1] + name[middle:] if len(name) % 2 else name[:middle] + name[middle + 1 :]
-            shown = name[: len(name) // 2] + dots + name[len(name) // 2 :]
-        return shown
-
-
-def _colour(seat: int, brightness: float = 1.0) -> tuple[int, int, int, int]:
-    red, green, blue, _ = scenes.seat_colour(seat)
-    return tuple(round(255 * brightness * part) for part in (red, green, blue)) + (255,)
-
-
-def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans as matplotlib ships it: the same letters on every machine."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(pathlib.Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
+    return step
 
 
 def _check(path: pathlib.Path, width: int, height: int, fps: float | None, num_matches: int) -> None:

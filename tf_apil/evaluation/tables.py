@@ -16,17 +16,18 @@ _FILE = "results.json"
 
 
 def read(root_dir: str | pathlib.Path) -> list[dict]:
-    """The rows of `results.json` in a folder; none where there is no such file.
+    """The rows of `results.json` in a folder, or of the file `root_dir` itself; none where there is no such file.
 
     Raises:
         ValueError: the file is damaged.
     """
-    path = pathlib.Path(root_dir) / _FILE
+    path = pathlib.Path(root_dir)
+    path = path if path.is_file() else path / _FILE
     if not path.exists():
         return []
     try:
         return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text
         raise ValueError(f"{path} is damaged ({error}); move it away to start a new table.") from None
 
 
@@ -96,6 +97,44 @@ def evaluate(
                 logging.info("%s against %s was played before; see %s", name0, name1, pathlib.Path(root_dir) / _FILE)
             asked.append(row)
     return asked
+
+
+def win_rates(rows: list[dict], name: str) -> list[dict]:
+    """What rows say of one policy, seen from its seat: for the card of its export.
+
+    Args:
+        rows: of `results.json`.
+        name: the policy, by any of its names.
+
+    Returns:
+        A dictionary for every row and seat that it sat in: `game`, `seat`, `opponent`, `matches`, `win_rate`,
+        `wilson95` (low, high), `tie_rate`, `deterministic` ("none", "self", "opponent" or "both") and, where the row
+        has them, `physics` and `seed`.
+
+    Raises:
+        ValueError: no row names it.
+    """
+    found = []
+    for row in rows:
+        for seat in (0, 1):
+            if named.same(row[f"seat{seat}"], name):
+                by_mean = row.get("deterministic", "none")
+                side = {f"seat{seat}": "self", f"seat{1 - seat}": "opponent"}
+                found.append({
+                    "game": row["game"],
+                    "seat": seat,
+                    "opponent": row[f"seat{1 - seat}"],
+                    "matches": row["matches"],
+                    "win_rate": row["wins"][seat] / row["matches"],
+                    "wilson95": row["wilson95"][seat],
+                    "tie_rate": row["ties"] / row["matches"],
+                    "deterministic": side.get(by_mean, by_mean),
+                    **{key: row[key] for key in ("physics", "seed") if key in row},
+                })  # fmt: skip
+    if not found:
+        names = sorted({row[seat] for row in rows for seat in ("seat0", "seat1")})
+        raise ValueError(f"no row of the results names {name!r}; they name: {', '.join(names) or 'nobody'}.")
+    return found
 
 
 def as_text(rows: list[dict]) -> str:

@@ -9,8 +9,9 @@ Other interfaces to the same games: `gym_env` (whose ids are registered here), `
 """
 
 from tf_apil.games import gym_env
-from tf_apil.games.batch import GameBatch, GameStep
+from tf_apil.games.batch import GameBatch
 from tf_apil.games.registry import GAMES, get, make
+from tf_apil.games.step import GameStep
 
 __all__ = ["GAMES", "GameBatch", "GameStep", "get", "make"]
 

@@ -1,7 +1,7 @@
 """What a step tells of each player, in the words of the original games."""
 
-from tf_apil.games.batch import GameStep
 from tf_apil.games.game import Game
+from tf_apil.games.step import GameStep
 
 
 def of_match(game: Game, step: GameStep, match: int = 0) -> tuple[dict, dict]:

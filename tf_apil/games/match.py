@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tf_apil.games import infos, registry, rendering
-from tf_apil.games.batch import GameStep
+from tf_apil.games.step import GameStep
 
 
 class Match:

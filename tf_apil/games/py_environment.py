@@ -12,7 +12,8 @@ from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
-from tf_apil.games.batch import GameBatch, GameStep
+from tf_apil.games.batch import GameBatch
+from tf_apil.games.step import GameStep
 
 REWARDS = ("sparse", "dense", "sum")
 

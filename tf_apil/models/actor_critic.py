@@ -25,7 +25,10 @@ class PolicyOutput(NamedTuple):
 
 
 class RunningNormalizer(tf.keras.layers.Layer):
-    """z = clip((x - mean) / sqrt(variance + 1e-8), -10, 10), the statistics being weights that no gradient moves."""
+    """z = clip((x - mean) / sqrt(variance + 1e-8), -10, 10), the statistics being weights that no gradient moves.
+
+    Computed in float64: a graph of constants may multiply by the inverse, and would round z otherwise than a call does.
+    """
 
     def build(self, input_shape):
         dim = int(input_shape[-1])
@@ -33,8 +36,9 @@ class RunningNormalizer(tf.keras.layers.Layer):
         self.variance = self.add_weight("variance", (dim,), initializer="ones", trainable=False)
 
     def call(self, x):
-        z = (x - self.mean) / tf.sqrt(self.variance + normalizers.EPSILON)
-        return tf.clip_by_value(z, -normalizers.CLIP, normalizers.CLIP)
+        x, mean, variance = (tf.cast(part, tf.float64) for part in (x, self.mean, self.variance))
+        z = (x - mean) / tf.sqrt(variance + normalizers.EPSILON)
+        return tf.cast(tf.clip_by_value(z, -normalizers.CLIP, normalizers.CLIP), tf.float32)
 
     def assign(self, moments: normalizers.RunningMoments) -> None:
         """Takes the statistics of `moments`."""
@@ -49,6 +53,7 @@ class ActorCritic(tf.keras.Model):
     depend on the observation. Weights start orthogonal: gain sqrt(2) in the towers, 0.01 for the mean, 1 for the value.
     """
 
+    kind = "actor_critic"
     recurrent = False
 
     def __init__(
@@ -150,8 +155,20 @@ class ActorCritic(tf.keras.Model):
 class NumpyActorCritic:
     """The same network in numpy, for rollouts: small batches, without a `tf.function`'s fixed cost a call."""
 
+    recurrent = False
+
     def __init__(self, arrays: dict[str, np.ndarray]):
-        """Takes the arrays of `ActorCritic.arrays`."""
+        """Takes the arrays of `ActorCritic.arrays`.
+
+        Raises:
+            ValueError: one is missing.
+        """
+        try:
+            self._take(arrays)
+        except KeyError as error:
+            raise ValueError(f"these are not the arrays of an ActorCritic: {error} is missing.") from None
+
+    def _take(self, arrays: dict[str, np.ndarray]) -> None:
         self._mean = arrays["normalizer/mean"].astype(np.float32)
         self._scale = (1 / np.sqrt(arrays["normalizer/variance"] + normalizers.EPSILON)).astype(np.float32)
         depth = sum(name.startswith("policy_") and name.endswith("/bias") for name in arrays) - 1
@@ -162,6 +179,11 @@ class NumpyActorCritic:
         self._policy = tower(*(f"policy_{i}" for i in range(depth)), "policy_mean")
         self._value = tower(*(f"value_{i}" for i in range(depth)), "value")
         self.log_std = arrays["log_std"]
+        self.observation_dim, self.action_dim = len(self._mean), len(self.log_std)
+
+    def __call__(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean `[B, A]` and log_std `[A]` of the action from raw observations `[B, D]` float32."""
+        return self.mean(self.normalize(observation)), self.log_std
 
     def normalize(self, observation: np.ndarray) -> np.ndarray:
         """`[B, D]` float32 normalised and clipped."""

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from tf_apil.models.actor_critic import NumpyActorCritic
+from zoo_loader import numpy_models
 
 
 class PolicyStep(NamedTuple):
@@ -165,3 +166,20 @@ class LearningPolicy:
             "value": self.network.value(z),
         }
         return PolicyStep(action, None, info)
+
+
+def is_actor_critic(arrays: dict[str, np.ndarray]) -> bool:
+    """Whether arrays by name are those of an `ActorCritic`, rather than of a network of `zoo_loader`."""
+    return "normalizer/mean" in arrays
+
+
+def from_arrays(name: str, arrays: dict[str, np.ndarray]) -> GaussianPolicy | RecurrentGaussianPolicy:
+    """Makes the policy, over numpy, whose weights `arrays` are: ours, or of any network of `zoo_loader`.
+
+    Raises:
+        ValueError: they are of no known network (`zoo_loader.ZooFileError` is one).
+    """
+    network = NumpyActorCritic(arrays) if is_actor_critic(arrays) else numpy_models.from_arrays(arrays)
+    if network.recurrent:
+        return RecurrentGaussianPolicy(name, network)
+    return GaussianPolicy(name, network, network.observation_dim, network.action_dim)

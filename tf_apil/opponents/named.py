@@ -10,19 +10,19 @@
 | `path/to/policy` | a SavedModel folder |
 """
 
-import json
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
 import zoo_loader
-from tf_apil import serving
+from tf_apil import games, serving
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
-from tf_apil.models.actor_critic import ActorCritic, NumpyActorCritic
-from tf_apil.models.policy import GaussianPolicy, Policy, RandomPolicy, RecurrentGaussianPolicy, ZeroPolicy
-from zoo_loader import numpy_models, resolve
+from tf_apil.models import policy as policy_lib
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.models.policy import Policy, RandomPolicy, ZeroPolicy
+from zoo_loader import catalogue, files, resolve
 
 _SHIPPED = pathlib.Path(__file__).parent / "shipped"
 
@@ -53,15 +53,7 @@ def policy(name: str, game: Game | GameBatch, zoo_dir: str | None = None) -> Pol
     folder = _saved_model(name)
     if folder:
         return serving.load(folder)
-    arrays = _arrays(name, zoo_dir)
-    if _is_ours(arrays):
-        network = NumpyActorCritic(arrays)
-        dims = len(arrays["normalizer/mean"]), len(arrays["log_std"])
-        return GaussianPolicy(name, lambda o: (network.mean(network.normalize(o)), network.log_std), *dims)
-    network = numpy_models.from_arrays(arrays)
-    if network.recurrent:
-        return RecurrentGaussianPolicy(name, network)
-    return GaussianPolicy(name, network, network.observation_dim, network.action_dim)
+    return policy_lib.from_arrays(name, _arrays(name, zoo_dir))
 
 
 def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
@@ -74,29 +66,64 @@ def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
     if name in ("zero", "random"):
         raise ValueError(f"{name!r} has no network to export.")
     folder = _saved_model(name)
-    if folder:
-        name = str(folder / serving.ARRAYS)
-    arrays = _arrays(name, zoo_dir)
-    return ActorCritic.from_arrays(arrays) if _is_ours(arrays) else zoo_loader.load(name, zoo_dir=zoo_dir)
+    arrays = serving.read(folder)[1] if folder else _arrays(name, zoo_dir)
+    if policy_lib.is_actor_critic(arrays):
+        return ActorCritic.from_arrays(arrays)
+    if not folder:
+        return zoo_loader.load(name, zoo_dir=zoo_dir)
+    from zoo_loader import models
+
+    return models.from_arrays(arrays)
 
 
 def card(name: str, zoo_dir: str | None = None) -> dict:
-    """Where a policy comes from: source and, where they are known, game, seats, citation and sha256."""
+    """What a policy is and where it comes from, for its export: source and, where known, sha256 of the weight file,
+    game, seats, method, citation. Of a SavedModel, its own card.
+
+    Raises:
+        zoo_loader.UnknownNameError, zoo_loader.ZooFileError, FileNotFoundError, ValueError: as `policy`.
+    """
     if name in shipped():
-        return {"source": name, "game": "multicomp/" + name.split("/")[1]}
+        game = "multicomp/" + name.split("/")[1]
+        role = shipped()[name].stem.rpartition("-v")[0]
+        seat = games.get(game).seats.index(role)
+        return {"source": name, "game": game, "seat": seat, "sha256": files.sha256(shipped()[name])}
     folder = _saved_model(name)
     if folder:
-        return json.loads((folder / serving.CARD).read_text())
+        return {key: value for key, value in serving.read(folder)[0].items() if key not in ("files", "format")}
     entry, path = resolve.find(name, zoo_dir)
+    sha256 = files.sha256(path)
+    entry = entry or catalogue.identify(sha256)
     if entry is None:
-        return {"source": str(path)}
-    return {
+        return {"source": path.name, "sha256": sha256}
+    facts = {
         "source": entry.name,
         "game": entry.game,
         "seats": list(entry.seats),
+        "method": entry.method,
         "citation": entry.citation,
+        "url": entry.url,
         "sha256": entry.sha256,
     }
+    if len(entry.seats) == 1:
+        facts["seat"] = entry.seats[0]
+    return facts | ({"filters_from": entry.start} if entry.start else {})
+
+
+def same(name: str, other: str) -> bool:
+    """Whether two names are of one policy: aliases and names of the catalogue, ways to write a path, a run and its
+    newest policy."""
+    return name == other or _identity(name) == _identity(other)
+
+
+def _identity(name: str) -> str:
+    if catalogue.is_known(name):
+        return catalogue.get(name).name
+    path = pathlib.Path(name)
+    try:
+        return str((_saved_model(name) or path).resolve()) if path.exists() else name
+    except OSError:  # a folder without a policy, or a name longer than the file system allows
+        return name
 
 
 def _arrays(name: str, zoo_dir: str | None) -> dict[str, np.ndarray]:
@@ -108,11 +135,7 @@ def _arrays(name: str, zoo_dir: str | None) -> dict[str, np.ndarray]:
         )
     _, path = resolve.find(name, zoo_dir)
     arrays = zoo_loader.read_arrays(path)
-    return arrays if _is_ours(arrays) else resolve.read_policy(name, zoo_dir).arrays
-
-
-def _is_ours(arrays: dict[str, np.ndarray]) -> bool:
-    return "normalizer/mean" in arrays
+    return arrays if policy_lib.is_actor_critic(arrays) else resolve.read_policy(name, zoo_dir).arrays
 
 
 def _saved_model(name: str) -> pathlib.Path | None:
@@ -124,9 +147,9 @@ def _saved_model(name: str) -> pathlib.Path | None:
     path = pathlib.Path(name)
     if not path.is_dir():
         return None
-    if (path / "saved_model.pb").exists():
+    if (path / serving.SAVED_MODEL).exists():
         return path
-    steps = sorted(p for p in (path / "policies").glob("[0-9]*") if (p / "saved_model.pb").exists())
+    steps = sorted(p for p in (path / "policies").glob("[0-9]*") if (p / serving.SAVED_MODEL).exists())
     if not steps:
         raise FileNotFoundError(
             f"{path} is a folder without a policy: neither a SavedModel nor a run with policies/<step>/."

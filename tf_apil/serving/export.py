@@ -11,80 +11,80 @@ import tensorflow as tf
 from absl import logging
 
 import zoo_loader
-
-CARD = "policy.json"
-ARRAYS = "policy.npz"
-
-
-def module(model: tf.keras.Model) -> tuple[tf.Module, dict]:
-    """Wraps a feed-forward policy network as a plain `tf.Module` with named signatures.
-
-    Args:
-        model: called with observations `[B, D]`, gives `mean`, `log_std` and `value` (a zoo model or an `ActorCritic`).
-
-    Returns:
-        The module, and its signatures:
-        `serving_default(observation [B, D]) -> action [B, A], mean, log_std [A]`, the action being the mean;
-        `sample(observation [B, D], seed [2] int32) -> action [B, A]`, the same seed giving the same noise;
-        `value(observation [B, D]) -> value [B]`.
-    """
-    observation = tf.TensorSpec([None, model.observation_dim], tf.float32, "observation")
-    seed = tf.TensorSpec([2], tf.int32, "seed")
-    served = tf.Module(name="policy")
-    served.model = model
-
-    @tf.function(input_signature=[observation], autograph=False)
-    def serving_default(observation):
-        out = model(observation)
-        return {"action": out.mean, "mean": out.mean, "log_std": tf.identity(out.log_std)}
-
-    @tf.function(input_signature=[observation, seed], autograph=False)
-    def sample(observation, seed):
-        out = model(observation)
-        noise = tf.random.stateless_normal(tf.shape(out.mean), seed)
-        return {"action": out.mean + tf.exp(out.log_std) * noise}
-
-    @tf.function(input_signature=[observation], autograph=False)
-    def value(observation):
-        return {"value": model(observation).value}
-
-    functions = {"serving_default": serving_default, "sample": sample, "value": value}
-    return served, {name: function.get_concrete_function() for name, function in functions.items()}
+from tf_apil.serving import folder, graphs, warmup
 
 
 def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathlib.Path:
-    """Writes `model` as a SavedModel folder, with `card` in its `policy.json` and its arrays in `policy.npz`.
+    """Writes `model` as a SavedModel folder: see `folder` for what lies in it, `graphs.signatures` for what it answers.
 
     The folder is written beside and moved into place: whoever reads `path` finds a whole one or none. An older one
     there is replaced.
 
     Args:
-        model: a feed-forward policy network (a zoo model or an `ActorCritic`).
+        model: a policy network: a model of `zoo_loader`, feed-forward or recurrent, or an `ActorCritic`.
         path: the folder to make.
-        card: what a user of the policy must know: game, seat, source, ...; JSON values. The dimensions are added.
+        card: what a user of the policy must know: game, seat, source, win rates, ...; JSON values. The shapes, advice
+            on the physics and the checksums are added; so is the SHA-256 of the arrays where none is given.
+
+    Returns:
+        `path`.
 
     Raises:
         OSError: the folder cannot be written.
         FileExistsError: `path` holds something that is not a policy.
     """
     path = pathlib.Path(path)
-    if path.exists() and not (path / CARD).exists() and any(path.iterdir()):
-        raise FileExistsError(f"{path} is there and holds no {CARD}: it is not a policy, and will not be overwritten.")
+    if path.exists() and not (path / folder.CARD).exists() and any(path.iterdir()):
+        raise FileExistsError(
+            f"{path} is there and holds no {folder.CARD}: it is not a policy, and will not be overwritten."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part, old = (path.with_name(f".{path.name}.{secrets.token_hex(4)}.{ending}") for ending in ("part", "old"))
     try:
-        served, signatures = module(model)
+        signatures = graphs.signatures(model)
         with _quiet():
-            tf.saved_model.save(served, str(part), signatures=signatures)
-        card = {**card, "observation_dim": model.observation_dim, "action_dim": model.action_dim}
-        zoo_loader.write_arrays(part / ARRAYS, model.arrays())
-        (part / CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(part, path)
+            tf.saved_model.save(tf.Module(name="policy"), str(part), signatures=signatures)
+        warmup.write(part, signatures)
+        zoo_loader.write_arrays(part / folder.ARRAYS, model.arrays())
+        card = _complete(card, model, folder.checksums(part))
+        (part / folder.CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        _replace(part, path, old)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return path
+
+
+def _replace(part: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> None:
+    """Moves the folder `part` to `path`. One that is there is set aside as `old` first, since it cannot be emptied and
+    replaced in one step, and nobody shall see half of it."""
+    if path.exists():
+        os.replace(path, old)
+    try:
+        os.replace(part, path)
+    except OSError:
+        if old.exists():
+            os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _complete(card: dict, model: tf.keras.Model, checksums: dict[str, str]) -> dict:
+    """`card` with what follows from the model and its files."""
+    shapes = {"observation": [None, model.observation_dim], "action": [None, model.action_dim]}
+    if model.recurrent:
+        shapes["state"] = [None, *model.initial_state(1).shape[1:]]
+    made = {
+        "format": folder.FORMAT,
+        "kind": model.kind,
+        "recurrent": model.recurrent,
+        "observation_dim": model.observation_dim,
+        "action_dim": model.action_dim,
+        "shapes": shapes,
+        "files": checksums,
+    }
+    if "seat" in card:
+        made["seats"] = [card["seat"]]
+    return {"sha256": checksums[folder.ARRAYS], "physics_advice": folder.PHYSICS_ADVICE, **card, **made}
 
 
 @contextlib.contextmanager

@@ -11,10 +11,12 @@ from absl import logging
 
 from tf_apil import games, rollouts, serving
 from tf_apil.agents.ppo.learner import PPOLearner
-from tf_apil.evaluation import matches
+from tf_apil.evaluation import matches, tables
 from tf_apil.games import physics as physics_lib
 from tf_apil.opponents import named
 from tf_apil.training import checkpoints, experiment, metrics
+
+_SELF = "the policy being trained"
 
 
 @gin.configurable
@@ -159,6 +161,7 @@ class Run:
         (root / "operative_config.gin").write_text(gin.operative_config_str())
 
         self.iteration = 0
+        self._evaluated: tuple[int, list[dict]] = (0, [])  # the iteration of the last evaluation, and its win rates
         self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
         found = self._checkpoints.latest()
         if found:
@@ -192,6 +195,9 @@ class Run:
             self.task.game, self._seated(self.learner.policy()), (True, True), num_matches,
             seed=self.seed, physics=physics, num_threads=self._num_threads,
         )  # fmt: skip
+        names = self._in_order(_SELF, self.task.victim)
+        row = matches.record(self.task.game, names, outcome, deterministic="both", physics=physics, seed=self.seed)
+        self._evaluated = self.iteration, tables.win_rates([row], _SELF)
         return {
             "Eval/WinRate": float((outcome.winner == self.task.seat).mean()),
             "Eval/TieRate": float((outcome.winner == -1).mean()),
@@ -204,7 +210,8 @@ class Run:
         self._checkpoints.save(self.iteration, self.learner.arrays())
 
     def export(self) -> pathlib.Path:
-        """Writes the policy as a SavedModel and returns its folder."""
+        """Writes the policy as a SavedModel, with its win rate if it has been evaluated, and returns its folder."""
+        path = self.root / "policies" / f"{self.env_steps:012d}"
         card = {
             "game": self.task.game,
             "seat": self.task.seat,
@@ -214,7 +221,11 @@ class Run:
             "env_steps": self.env_steps,
             "seed": self.seed,
         }
-        return serving.export(self.learner.model, self.root / "policies" / f"{self.env_steps:012d}", card)
+        if self._evaluated[0] == self.iteration:
+            card["win_rates"] = self._evaluated[1]
+        elif (path / serving.CARD).exists():  # a run that had ended and is exported once more
+            card["win_rates"] = serving.read(path)[0].get("win_rates", [])
+        return serving.export(self.learner.model, path, card)
 
     def _seat(self, seed: np.random.SeedSequence) -> rollouts.Table:
         game_seed, policy_seed = seed.spawn(2)
