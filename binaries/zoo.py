@@ -4,10 +4,14 @@
     python -m binaries.zoo fetch NAME...        # prints a path a name
     python -m binaries.zoo verify               # of each file on this machine: ok or BAD
     python -m binaries.zoo show NAME_OR_PATH    # architecture, variables, filters
+    python -m binaries.zoo convert NAME_OR_PATH OUT.npz      # its arrays, without pickle
+    python -m binaries.zoo convert NAME_OR_PATH OUT.keras    # the Keras model
+    python -m binaries.zoo convert NAME_OR_PATH FOLDER       # a SavedModel
 
 A NAME is one of those that `list` prints. `--zoo_dir` (or TF_APIL_ZOO) names a folder to look in before the cache.
 """
 
+import pathlib
 import signal
 
 import numpy as np
@@ -90,7 +94,33 @@ def _show(*names: str) -> int:
     return 0
 
 
-_COMMANDS = {"list": _list, "fetch": _fetch, "verify": _verify, "show": _show}
+def _convert(*args: str) -> int:
+    if len(args) != 2:
+        raise ValueError(f"convert wants a name or path, and where to write, was given {len(args)} words")
+    name, out = args[0], pathlib.Path(args[1])
+    if out.exists():
+        raise ValueError(f"{out} exists already; name a path that does not, or remove it")
+    zoo_dir = flags.FLAGS.zoo_dir
+    policy = resolve.read_policy(name, zoo_dir)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        zoo_loader.write_arrays(out, policy.arrays)
+    elif out.suffix == ".keras":
+        part = out.with_name(f".part-{out.name}")  # Keras wants the ending
+        zoo_loader.load(name, zoo_dir).save(part)
+        part.replace(out)
+    elif out.suffix:
+        raise ValueError(f"{out}: what does not end in .npz or .keras is a folder, and has no ending")
+    else:
+        from tf_apil import serving
+        from tf_apil.opponents import named
+
+        serving.export(named.model(name, zoo_dir), out, named.card(name, zoo_dir))
+    print(out)
+    return 0
+
+
+_COMMANDS = {"list": _list, "fetch": _fetch, "verify": _verify, "show": _show, "convert": _convert}
 
 
 def main(command: str = "", *args: str) -> int:

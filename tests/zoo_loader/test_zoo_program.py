@@ -46,6 +46,8 @@ def test_program_show(tmp_path, make_arrays):
         (("fetch",), "at least one name"),
         (("fetch", "ysnp/wlker"), "ysnp/walker"),
         (("list", "sumo"), "--game"),
+        (("convert", "ysnp/walker"), "where to write"),
+        (("convert", "nothing.pkl", "out.npz"), "no such file"),
         (("list", "--game=chess"), "no file of the catalogue"),
     ],
 )
@@ -73,3 +75,26 @@ def test_program_finds_published_files(zoo_dir):
     assert result.returncode == 0 and result.stdout.count("ok ") == 2
     result = _run("fetch", "rtg_ants/1", f"--zoo_dir={zoo_dir}")
     assert result.stdout.strip().endswith("RunToGoalAnts-v0/agent1_parameters-v1.pkl")
+
+
+@pytest.mark.parametrize("out", ["policy.npz", "policy.keras", "folder/policy"])
+def test_program_convert(tmp_path, make_arrays, out):
+    source, target = tmp_path / "x.npz", tmp_path / out
+    zoo_loader.write_arrays(source, make_arrays(7, 2))
+    result = _run("convert", str(source), str(target))
+    assert result.returncode == 0 and result.stdout.splitlines()[-1] == str(target), result.stderr
+    again = _run("convert", str(source), str(target))
+    assert again.returncode == 1 and "exists already" in again.stderr
+    if out.endswith(".npz"):
+        arrays, expected = zoo_loader.read_arrays(target), zoo_loader.read_arrays(source)
+        assert arrays.keys() == expected.keys()
+        assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
+    elif out.endswith(".keras"):
+        import tensorflow as tf
+
+        observation = np.full((2, 7), 0.3, np.float32)
+        mean = zoo_loader.load(source)(observation).mean
+        np.testing.assert_array_equal(tf.keras.models.load_model(target)(observation).mean, mean)
+    else:
+        assert (target / "saved_model.pb").exists()
+    assert not list(target.parent.glob(".*")), "something unfinished was left"
