@@ -59,6 +59,21 @@ def adversaries(name: str) -> dict:
     }
 
 
+def as_table(results: dict[str, dict]) -> str:
+    """The results as Markdown, for docs/physics.md."""
+    lines = [
+        "| integrator, substeps, tolerance | mean share | rms difference from 1.31 | correlation | speed, least to most |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in results.items():
+        speeds = sorted(row["speed"].values())
+        figures = (
+            f"{row['mean']:.3f} | {row['rmse']:.3f} | {row['correlation']:.3f} | {speeds[0]:.2f} to {speeds[-1]:.2f}"
+        )
+        lines.append(f"| {name} | {figures} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     from benchmarks import fidelity, throughput
     from tf_apil.games import physics as physics_lib
@@ -75,6 +90,7 @@ def main() -> None:
         results[name] = {"matches": FLAGS.matches, **adversaries(name), "speed": speeds}
         print(name, json.dumps(results[name]), flush=True)
         path.write_text(json.dumps(results, indent=1) + "\n")
+    print(as_table(results))
 
 
 if __name__ == "__main__":
