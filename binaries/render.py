@@ -23,7 +23,8 @@ flags.DEFINE_integer("matches", 1, "Matches to film, one after the other.", lowe
 flags.DEFINE_bool("deterministic", False, "Both act by their mean.")
 flags.DEFINE_integer("seed", 0, "Seed of starts and actions.", lower_bound=0)
 flags.DEFINE_string("physics", "original", "original, fast or draft.")
-flags.DEFINE_string("camera", "follow", "follow, side or corner.")
+flags.DEFINE_integer("max_steps", None, "Cut matches off after so many steps; else RunToGoal after 500.", lower_bound=1)
+flags.DEFINE_string("camera", "follow", "follow, side, corner or top; in KickAndDefend also goal.")
 flags.DEFINE_integer("width", 640, "Of the picture, pixels.", lower_bound=16)
 flags.DEFINE_integer("height", 480, "Of the picture, pixels.", lower_bound=16)
 flags.DEFINE_float("fps", None, "Pictures in a second, about; else 33 for an mp4, 17 for a gif. Always real time.")
@@ -43,6 +44,7 @@ def main() -> None:
         FLAGS.output or _path(names),
         seed=FLAGS.seed,
         physics=FLAGS.physics,
+        max_steps=FLAGS.max_steps,
         camera=FLAGS.camera,
         width=FLAGS.width,
         height=FLAGS.height,
@@ -51,9 +53,11 @@ def main() -> None:
         progress=True,
         labels=names,
     )
-    for match, (winner, length) in enumerate(zip(film.winner, film.length, strict=True), start=1):
-        outcome = f"{rules.seats[winner]} ({names[winner]}) wins" if winner >= 0 else "tie"
-        print(f"match {match}: {outcome} after {length} steps, {length * rules.step_seconds:.1f} s")
+    for match, (ending, winner, length) in enumerate(zip(film.endings, film.winner, film.length, strict=True)):
+        who = f" ({names[winner]})" if winner >= 0 else ""
+        print(f"match {match + 1}: {ending}{who} after {length} steps, {length * rules.step_seconds:.1f} s")
+        if match in film.faults:
+            print(f"  {film.faults[match]}")
     print(f"film: {film.path}")
 
 

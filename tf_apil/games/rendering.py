@@ -121,7 +121,7 @@ class Renderer:
         self.model, self.width, self.height, self._show_contacts = model, width, height, show_contacts
         self._gl = self._context = None
         self._camera = cameras.make(model, camera, width / height)
-        self._touches = _Touches(model)
+        self._contacts = Contacts(model)
         self._scene = mujoco.MjvScene(model, maxgeom=2000)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_FOG] = True
         self._option = mujoco.MjvOption()
@@ -151,7 +151,7 @@ class Renderer:
         mujoco.mjv_updateScene(self.model, data, self._option, None, camera, everything, self._scene)
         if self._show_contacts:
             self.watch(data)
-            self._mark_touches(data.time)
+            self._mark_contacts(data.time)
         self._gl.make_current()  # another renderer of this thread may have drawn meanwhile
         mujoco.mjr_render(self._rect, self._scene, self._context)
         image = np.empty((self.height, self.width, 3), np.uint8)
@@ -178,11 +178,11 @@ class Renderer:
 
         A kick lasts a step or two. Marks stay for a moment, so that films which skip steps show those of all steps.
         """
-        self._touches.watch(data)
+        self._contacts.watch(data)
 
-    def _mark_touches(self, now: float) -> None:
+    def _mark_contacts(self, now: float) -> None:
         """Adds a small glowing ball wherever two parties touch, or have done so a moment ago."""
-        for age, positions in self._touches.recent(now):
+        for age, positions in self._contacts.recent(now):
             for position in positions[: self._scene.maxgeom - self._scene.ngeom]:
                 geom = self._scene.geoms[self._scene.ngeom]
                 mujoco.mjv_initGeom(
@@ -193,24 +193,28 @@ class Renderer:
                 self._scene.ngeom += 1
 
 
-class _Touches:
-    """Remembers for a moment where the players have touched each other or the ball."""
+class Contacts:
+    """Where the two players touch each other or the ball, now and a moment ago."""
 
     _SECONDS = 0.15
 
     def __init__(self, model: mujoco.MjModel):
-        parties = [cameras.bodies_of(model, prefix) for prefix in ("agent0/", "agent1/", scenes.BALL)]
+        """Finds the players, and the ball where there is one."""
         party = np.zeros(model.nbody, int)
-        for number, bodies in enumerate(parties, start=1):
-            party[bodies] = number
+        for number, prefix in enumerate(("agent0/", "agent1/", scenes.BALL), start=1):
+            party[cameras.bodies_of(model, prefix)] = number
         self._party = party[model.geom_bodyid]  # [ngeom]: 0 is the ground
-        self._seen: dict[float, np.ndarray] = {}  # time: [N, 3]
+        self._seen: dict[float, np.ndarray] = {}  # {time, s: places}
+
+    def places(self, data: mujoco.MjData) -> np.ndarray:
+        """Returns `[N, 3]` where they touch in this state, m."""
+        first, second = self._party[data.contact.geom].T
+        return data.contact.pos[(first > 0) & (second > 0) & (first != second)].copy()
 
     def watch(self, data: mujoco.MjData) -> None:
-        """Keeps the places of this state's touches; those that are too old, or of another match, it forgets."""
+        """Remembers this state's places; those that are too old, or of another match, it forgets."""
         self._seen = {time: places for time, places in self._seen.items() if 0 <= data.time - time < self._SECONDS}
-        first, second = self._party[data.contact.geom].T
-        self._seen[data.time] = data.contact.pos[(first > 0) & (second > 0) & (first != second)].copy()
+        self._seen[data.time] = self.places(data)
 
     def recent(self, now: float) -> list[tuple[float, np.ndarray]]:
         """Returns (how old, 0 to 1, and places `[N, 3]`) of what was seen lately."""
