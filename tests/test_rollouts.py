@@ -164,6 +164,7 @@ def test_collect_keeps_every_step_of_one_seat(halves, seat):
     np.testing.assert_array_equal(rollout.done, done)
     np.testing.assert_array_equal(rollout.winner, np.where(done, match, -1))
     np.testing.assert_array_equal(rollout.last_observation, [[0, seat, 2, 0], [1, seat, 1, 1]])
+    assert rollout.cut_off.shape == (0, 2) and rollout.cut_observation.shape == (0, OBSERVATION_DIM)
     assert rollout.action.dtype == rollout.raw_observation.dtype == np.float32
     if seat == 0:
         assert rollout.info.keys() == {"twice", "step"}
@@ -200,3 +201,22 @@ def test_seats_and_seeds_have_chances_of_their_own():
     first, second = _played(1), _played(2)
     assert np.abs(first - second).max() > 0.1
     assert np.abs(first[:, 0] - first[:, 1]).max() > 0.1
+
+
+def test_collect_keeps_the_last_states_of_matches_that_were_cut_off():
+    game = games.make("multicomp/RunToGoalAnts-v0", 8, seed=0, physics="draft", max_steps=3)
+    policies = RandomPolicy(122, 8), RandomPolicy(122, 8)
+    ends, finish = [], game.finish
+
+    def noting(matches):
+        step = finish(matches)
+        ends.extend(
+            (step.elapsed_steps[row], *step.final_observation[row, 1]) for row in np.flatnonzero(step.truncated)
+        )
+        return step
+
+    game.finish = noting
+    rollout = rollouts.collect(rollouts.Table(game, policies, (False, False), 0), 1, 4)
+    assert rollout.cut_off.tolist() == [[2, match] for match in range(8)] and rollout.done[2].all()
+    assert {int(end[0]) for end in ends} == {3}
+    np.testing.assert_array_equal(rollout.cut_observation, np.array(ends)[:, 1:].astype(np.float32))

@@ -124,6 +124,9 @@ class Rollout(NamedTuple):
         done: `[T, M]` bool.
         winner: `[T, M]` int: seat, or -1.
         elapsed_steps: `[T, M]` int; where done, the length of the match.
+        cut_off: `[K, 2]` int, (step, match) where a match was cut off by a limit that is none of its rules: what would
+            have come is not nothing.
+        cut_observation: `[K, D]` the last observations of these matches.
     """
 
     raw_observation: np.ndarray
@@ -135,11 +138,14 @@ class Rollout(NamedTuple):
     done: np.ndarray
     winner: np.ndarray
     elapsed_steps: np.ndarray
+    cut_off: np.ndarray
+    cut_observation: np.ndarray
 
 
 def collect(table: Table, seat: int, num_steps: int) -> Rollout:
     """Plays `num_steps` steps in every match and keeps what the learner in `seat` saw, did and got."""
     rows: dict[str, np.ndarray] = {}
+    cut_off, cut_observation = [], []
     played = dict.fromkeys((half.start for half in table.game.halves), 0)
 
     for turn in table.turns(num_steps):
@@ -160,5 +166,16 @@ def collect(table: Table, seat: int, num_steps: int) -> Rollout:
             if name not in rows:
                 rows[name] = np.empty((num_steps, table.game.num_matches, *value.shape[1:]), value.dtype)
             rows[name][t, matches] = value
+        for row in np.flatnonzero(step.truncated):
+            match = matches.start + int(row)
+            if match not in step.faults:  # of a state that blew up nothing can be expected
+                cut_off.append((t, match))
+                cut_observation.append(step.final_observation[row, seat])
     info = {name[5:]: rows.pop(name) for name in list(rows) if name.startswith("info/")}
-    return Rollout(info=info, last_observation=table.observation[:, seat].copy(), **rows)
+    return Rollout(
+        info=info,
+        last_observation=table.observation[:, seat].copy(),
+        cut_off=np.array(cut_off, int).reshape(-1, 2),
+        cut_observation=np.array(cut_observation, np.float32).reshape(-1, table.game.observation_dim),
+        **rows,
+    )

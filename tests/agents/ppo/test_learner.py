@@ -33,7 +33,30 @@ def _rollout(learner: PPOLearner, random: np.random.Generator, steps: int = T, m
         done=ends,
         winner=np.zeros((steps, matches), int),
         elapsed_steps=np.ones((steps, matches), int),
+        cut_off=np.empty((0, 2), int),
+        cut_observation=np.empty((0, D), np.float32),
     )
+
+
+def test_a_match_that_was_cut_off_is_worth_what_its_last_state_is():
+    """All steps end a match, so that V is fitted to the reward alone; where cut off, to reward + 0.9 V(last state)."""
+    cut, last = np.array([[0, 2], [3, 5]]), np.array([[0.3, -0.8], [0.9, 0.1]], np.float32)
+    reward = np.random.default_rng(5).normal(size=(T, M))
+    targets = []
+    for is_cut in (False, True):
+        learner = _learner(discount=0.9)
+        rollout = _rollout(learner, np.random.default_rng(0))
+        network = learner.policy().network
+        worth = network.value(network.normalize(last))
+        if is_cut:
+            rollout = rollout._replace(cut_off=cut, cut_observation=last)
+        seen = {}
+        learner._update = lambda batch, *_, seen=seen: seen.update(batch) or {"Losses/total": 0.0}
+        learner.learn(rollout, reward, 0)
+        targets.append(seen["return"].numpy().reshape(T, M))
+    expected = np.zeros((T, M))
+    expected[0, 2], expected[3, 5] = 0.9 * worth
+    np.testing.assert_allclose(targets[1] - targets[0], expected, atol=1e-6)
 
 
 def _nearness(rollout: Rollout) -> np.ndarray:

@@ -10,8 +10,9 @@ def generalized_advantages(
 
     delta_t = r_t + gamma V(s_{t+1}) - V(s_t),   A_t = delta_t + gamma lambda A_{t+1},   R_t = A_t + V(s_t),
 
-    where a match that ends at t has V(s_{t+1}) = 0 and A_{t+1} = 0. Every end of our games is an end by the rules (the
-    loser of a time-out is decided), so nothing is bootstrapped across one. Written here because tf-agents 0.19's own
+    where a match that ends at t has V(s_{t+1}) = 0 and A_{t+1} = 0: an end by the rules, time-outs of which the rules
+    name the loser included. Where a match was cut off otherwise, the caller adds gamma V(s_{t+1}) to r_t. Written here
+    because tf-agents 0.19's own
     passes the value of the last step, not that of the state after it, as the final value.
 
     Args:

@@ -167,6 +167,9 @@ class PPOLearner:
         policy = self.policy()
         last_value = policy.network.value(policy.network.normalize(rollout.last_observation))
         scaled = self.rewards(reward, rollout.done)
+        # A match that was cut off would have gone on: its last reward is followed by what its last state is worth.
+        worth = policy.network.value(policy.network.normalize(rollout.cut_observation))
+        scaled[tuple(rollout.cut_off.T)] += self._discount * worth
         advantage, target = advantages.generalized_advantages(
             scaled, value, rollout.done, last_value, self._discount, self._lambda
         )
