@@ -194,31 +194,40 @@ class BasicLSTMCell(tf.keras.layers.Layer):
             h after each step, [B, T, units], in the dtype of x; and the last (c, h), float32.
         """
         dtype = x.dtype
-        kernel = tf.cast(self.kernel, dtype)
-        # The inputs' part of all steps at once.
-        from_inputs = tf.matmul(x, kernel[: self.units]) + tf.cast(self.bias, dtype)
-        recurrent_kernel = kernel[self.units :]
+        kernel, bias = tf.cast(self.kernel, dtype), tf.cast(self.bias, dtype)
         state = tuple(tf.cast(part, tf.float32) for part in state)
         keep = None if reset is None else tf.cast(tf.logical_not(tf.cast(reset, tf.bool)), tf.float32)[..., tf.newaxis]
-        if x.shape[1] == 1:  # No loop for a single step.
-            *state, h = self._step(state, from_inputs[:, 0], None if keep is None else keep[:, 0], recurrent_kernel)
+        if x.shape[1] == 1:  # A single step needs no loop, and one product.
+            c, h = self._carried(state, None if keep is None else keep[:, 0], dtype)
+            *state, h = self._step(tf.matmul(tf.concat([x[:, 0], h], axis=1), kernel) + bias, c)
             return h[:, tf.newaxis], tuple(state)
+        # The inputs' part of all steps at once.
+        from_inputs, recurrent_kernel = tf.matmul(x, kernel[: self.units]) + bias, kernel[self.units :]
         if keep is None:
             keep = tf.ones([tf.shape(x)[0], tf.shape(x)[1], 1])
+
+        def step(carry, element):
+            c, h = self._carried(carry[:2], element[1], dtype)
+            return self._step(element[0] + tf.matmul(h, recurrent_kernel), c)
+
         cs, hs, outputs = tf.scan(
-            lambda carry, element: self._step(carry[:2], *element, recurrent_kernel),
+            step,
             tuple(tf.transpose(part, (1, 0, 2)) for part in (from_inputs, keep)),
             (*state, tf.cast(state[1], dtype)),
         )
         return tf.transpose(outputs, (1, 0, 2)), (cs[-1], hs[-1])
 
     @staticmethod
-    def _step(state, from_inputs, keep, recurrent_kernel) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns c and h, float32, and h in the dtype of the inputs."""
+    def _carried(state, keep, dtype) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns c and h as a step finds them: zero where `keep` [B, 1] is, where it is given."""
         if keep is not None:
             state = tuple(part * keep for part in state)
-        c, h = (tf.cast(part, from_inputs.dtype) for part in state)
-        i, j, f, o = tf.split(from_inputs + tf.matmul(h, recurrent_kernel), 4, axis=-1)
+        return tuple(tf.cast(part, dtype) for part in state)
+
+    @staticmethod
+    def _step(gates, c) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns c and h, float32, and h in the dtype of the gates [B, 4 units]."""
+        i, j, f, o = tf.split(gates, 4, axis=-1)
         c = tf.sigmoid(f + formats.FORGET_BIAS) * c + tf.sigmoid(i) * tf.tanh(j)
         h = tf.sigmoid(o) * tf.tanh(c)
         return tf.cast(c, tf.float32), tf.cast(h, tf.float32), h

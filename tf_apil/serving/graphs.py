@@ -11,8 +11,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 def signatures(model: tf.keras.Model) -> dict[str, tf.types.experimental.ConcreteFunction]:
     """The named functions that serve `model`.
 
-    Weights become constants of the graphs, from which TensorFlow then derives the mean and deviation of every
-    statistic once, on loading, instead of at every call. What is computed is the model's own arithmetic.
+    Weights become constants of the graphs: a call then reads no variables, and TensorFlow derives the mean and
+    deviation of every statistic once, on loading. What is computed is the model's own arithmetic.
 
     Args:
         model: called with observations `[B, D]` (recurrent ones: and a state `[B, ...]`), gives `mean` `[B, A]`,
