@@ -1,8 +1,10 @@
 """Pictures: they show the match, in the size asked for, and a machine that cannot draw says so."""
 
+import contextlib
 import subprocess
 import types
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from tf_apil import games
 from tf_apil.games import rendering
 
 YSNP = "multicomp/YouShallNotPassHumans-v0"
+KICK = "multicomp/KickAndDefend-v0"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def _share_of(image: np.ndarray, channel: int) -> float:
     return (image[..., channel] - image[..., 2 - channel] > 60).mean()
 
 
-@pytest.mark.parametrize("camera", ["follow", "side", "corner"])
+@pytest.mark.parametrize("camera", ["follow", "side", "corner", "top"])
 def test_a_frame_shows_both_bodies(drawing, game, camera):
     with rendering.Renderer(game.model, 160, 120, camera) as renderer:
         image = renderer.frame(game.datas[0])
@@ -42,7 +45,8 @@ def test_a_frame_shows_both_bodies(drawing, game, camera):
     assert image.std() > 10
     least = 0.005 if camera == "follow" else 0.0005
     assert _share_of(image, 0) > least and _share_of(image, 2) > least
-    assert image[:20].mean() > image[-20:].mean(), "the sky is above the floor, and brighter"
+    if camera != "top":
+        assert image[:20].mean() > image[-20:].mean(), "the sky is above the floor, and brighter"
 
 
 def test_frames_of_different_states_differ_and_of_the_same_state_do_not(drawing, game):
@@ -70,6 +74,113 @@ def test_the_camera_follows_the_players(drawing, game):
     assert _share_of(image, 0) > 0.005 and _share_of(image, 2) > 0.005
 
 
+@pytest.mark.parametrize("game_id", sorted(games.GAMES))
+def test_every_game_shows_both_bodies(drawing, game_id):
+    with contextlib.closing(games.make(game_id, seed=2, physics="draft")) as batch:
+        batch.reset()
+        with rendering.Renderer(batch.model_of(0), 160, 120) as renderer:
+            image = renderer.frame(batch.datas[0])
+    assert _share_of(image, 0) > 0.001 and _share_of(image, 2) > 0.001
+
+
+@pytest.mark.parametrize("game_id", ["multicomp/SumoHumans-v0", "multicomp/SumoAnts-v0"])
+def test_the_arena_is_drawn_as_large_as_it_is(drawing, game_id):
+    """From above, 15 m over the floor; the share of the picture that is sand-coloured grows with the radius squared."""
+    size = 160
+    with contextlib.closing(games.make(game_id, seed=2, physics="draft")) as batch:
+        batch.reset()
+        qpos, qvel = batch.get_state(0)
+        for seat in (0, 1):
+            qpos[batch.model.joint(f"agent{seat}/root").qposadr[0]] = 9.0 * (2 * seat - 1)  # m: out of the picture
+        with rendering.Renderer(batch.model, size, size, "top") as renderer:
+            for radius in (1.5, 3.0, 4.5):
+                if radius > batch.game.radii[1]:
+                    continue
+                batch.set_state(0, qpos, qvel, arena_radius=radius)
+                batch.model_of(0)
+                image = renderer.frame(batch.datas[0]).astype(int)
+                sand = (image[..., 0] - image[..., 2] > 12).sum()
+                pixels_a_metre = size / 2 / (np.tan(np.radians(20)) * (15 - 0.5))
+                assert sand == pytest.approx(np.pi * (radius * pixels_a_metre) ** 2, rel=0.03)
+
+
+def test_the_ball_and_the_goal_are_seen(drawing):
+    """Black and white, both, near where the ball is: in the middle of the picture from above. The posts are white."""
+    with contextlib.closing(games.make(KICK, physics="draft")) as batch:
+        batch.reset()
+        qpos, qvel = batch.get_state(0)
+        qpos[:3] = 0, 0, 0.15
+        batch.set_state(0, qpos, qvel)
+        with rendering.Renderer(batch.model, 400, 400, "top") as renderer:
+            image = renderer.frame(batch.datas[0])
+        middle = image[190:211, 190:211].astype(int).mean(axis=2)
+        assert middle.min() < 90 and middle.max() > 225
+        with rendering.Renderer(batch.model, 160, 120, "goal") as renderer:
+            picture = renderer.frame(batch.datas[0]).astype(int)
+        assert (picture.min(axis=2) > 235).mean() > 0.005
+
+
+def _touching(qpos: np.ndarray, model) -> None:
+    """Puts the goalkeeper beside the ball."""
+    root = model.joint("agent1/root").qposadr[0]
+    qpos[:3] = qpos[root : root + 3] + [0, 0, -0.1]
+
+
+def test_contacts_are_those_of_players_and_ball():
+    """The ball lies on the floor, which is no contact; then in the goalkeeper's lap."""
+    with contextlib.closing(games.make(KICK, physics="draft")) as batch:
+        batch.reset()
+        contacts = rendering.Contacts(batch.model)
+        qpos, qvel = batch.get_state(0)
+        qpos[:3] = 0, 4, 0.149
+        batch.set_state(0, qpos, qvel)
+        assert batch.datas[0].ncon > 0 and contacts.places(batch.datas[0]).shape == (0, 3)
+        _touching(qpos, batch.model)
+        batch.set_state(0, qpos, qvel)
+        places = contacts.places(batch.datas[0])
+        assert len(places) and (np.linalg.norm(places - qpos[:3], axis=1) < 0.2).all()
+
+
+def test_contacts_are_remembered_for_a_moment():
+    with contextlib.closing(games.make(KICK, physics="draft")) as batch:
+        batch.reset()
+        contacts, data = rendering.Contacts(batch.model), batch.datas[0]
+        qpos, qvel = batch.get_state(0)
+        _touching(qpos, batch.model)
+        batch.set_state(0, qpos, qvel)
+        contacts.watch(data)
+        contacts.watch(data)
+        ((age, places),) = contacts.recent(data.time)
+        assert age == 0 and len(places)
+        data.time, data.qpos[:3] = 0.1, (0, 4, 2)
+        mujoco.mj_forward(batch.model, data)
+        contacts.watch(data)
+        assert [(round(age, 3), len(found)) for age, found in contacts.recent(0.1)] == [(0.667, len(places)), (0, 0)]
+        data.time = 0.2
+        contacts.watch(data)
+        assert sum(len(found) for _, found in contacts.recent(0.2)) == 0
+        data.time = 0.0
+        contacts.watch(data)
+        assert len(contacts.recent(0.0)) == 1, "time went back: another match"
+
+
+def test_marks_are_drawn_where_players_touch(drawing):
+    def yellow(image):
+        image = image.astype(int)
+        return ((image[..., 0] > 180) & (image[..., 1] > 150) & (image[..., 2] < 110)).sum()
+
+    with contextlib.closing(games.make(KICK, physics="draft")) as batch:
+        batch.reset()
+        qpos, qvel = batch.get_state(0)
+        _touching(qpos, batch.model)
+        batch.set_state(0, qpos, qvel)
+        shares = []
+        for show in (True, False):
+            with rendering.Renderer(batch.model, 320, 240, show_contacts=show) as renderer:
+                shares.append(yellow(renderer.frame(batch.datas[0])))
+    assert shares[0] > 3 and shares[1] == 0
+
+
 def test_two_renderers_take_turns(drawing, game):
     with rendering.Renderer(game.model, 64, 48) as small, rendering.Renderer(game.model, 96, 72) as large:
         first = small.frame(game.datas[0])
@@ -94,7 +205,7 @@ def test_a_closed_renderer_says_so(drawing, game):
 
 
 def test_an_unknown_camera_is_answered_with_the_known_ones(game):
-    with pytest.raises(ValueError, match="'sde'.*follow, side, corner"):
+    with pytest.raises(ValueError, match="'sde'.*follow, side, corner, top"):
         rendering.Renderer(game.model, camera="sde")
 
 

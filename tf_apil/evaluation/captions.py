@@ -13,6 +13,7 @@ from tf_apil.games.batch import GameStep
 from tf_apil.games.game import Game
 
 INK = (32, 40, 52, 255)
+NOBODY = (90, 98, 110)  # of the banner where nobody has won
 _WHITE, _PLATE = (255, 255, 255, 255), (255, 255, 255, 205)
 
 
@@ -99,7 +100,7 @@ class Caption:
     def _draw_banner(self, pen: ImageDraw.ImageDraw, end: Ending) -> None:
         half = 2 * self._unit
         middle = 5.2 * self._unit + half  # under the plates, above the players' heads
-        plate = colour(end.winner)[:3] if end.winner >= 0 else (90, 98, 110)
+        plate = colour(end.winner)[:3] if end.winner >= 0 else NOBODY
         pen.rectangle((0, middle - half, self._width, middle + half), (*plate, 225))
         text = end.words.upper()
         large = fitting(text, round(2.6 * self._unit), self._width * 0.94, bold=True)

@@ -100,17 +100,22 @@ def film(
         renderer = stack.enter_context(rendering.Renderer(game.model, width, height, camera))
         caption = captions.Caption(game.game, labels or tuple(policy.name for policy in policies), width, height)
         write = stack.enter_context(_writer(path, width, height, fps))
-        bar = stack.enter_context(tqdm.auto.tqdm(total=num_matches, unit="match", disable=None if progress else True))
+        bar = stack.enter_context(tqdm.auto.tqdm(unit=" pictures", disable=None if progress else True))
+
+        def take(image: np.ndarray) -> None:
+            write(image)
+            bar.update(1)
+
         ends, lengths, faults = [], [], {}
         for match in range(num_matches):
+            bar.set_description(f"match {match + 1} of {num_matches}")
             if match:  # begins the next match, with fresh memories for recurrent policies
                 table = rollouts.Table(game, policies, deterministic, policy_seed)
-            step = _film_match(table, renderer, caption, write, stride, held)
+            step = _film_match(table, renderer, caption, take, stride, held)
             ends.append(captions.ending(game.game, step))
             lengths.append(int(step.elapsed_steps[0]))
             if step.faults:
                 faults[match] = step.faults[0]
-            bar.update(1)
     length, winner = np.array(lengths), np.array([end.winner for end in ends])
     num_frames = int((-(-length // stride) + held).sum())
     return Film(path, num_frames, fps, winner, length, tuple(end.words for end in ends), faults)
@@ -194,15 +199,30 @@ def _mp4(path: pathlib.Path, width: int, height: int, fps: float) -> Iterator[Ca
 
 @contextlib.contextmanager
 def _gif(path: pathlib.Path, width: int, height: int, fps: float) -> Iterator[Callable[[np.ndarray], None]]:
-    """One palette for all, from the first picture, which shows both bodies and captions: so colours do not flicker."""
+    """One palette for all: so colours do not flicker."""
     del width, height  # Pillow asks the pictures
     pictures: list[Image.Image] = []
+    palette: Image.Image | None = None
 
     def write(image: np.ndarray) -> None:
+        nonlocal palette
         whole = Image.fromarray(image)
-        palette = pictures[0] if pictures else whole.quantize(255)
+        palette = palette or _palette(whole)
         pictures.append(whole.quantize(palette=palette, dither=Image.Dither.NONE))
 
     yield write
     first, *rest = pictures
     first.save(path, "GIF", save_all=True, append_images=rest, duration=round(1000 / fps), loop=0, optimize=False)
+
+
+def _palette(first: Image.Image) -> Image.Image:
+    """The colours of the first picture, which shows bodies and captions, and those that come later: marks, banners."""
+    mark = 255 * np.array(rendering.MARK)
+    bodies = [np.array(captions.colour(seat)[:3]) for seat in (0, 1)]
+    under = [*bodies, 0.6 * bodies[0], 0.6 * bodies[1], np.full(3, 190), np.full(3, 250), np.full(3, 30)]
+    later = [share * mark + (1 - share) * other for other in under for share in (0.3, 0.6, 0.85)]
+    later += [mark, np.array(captions.NOBODY), *bodies]
+    palette = Image.new("P", (1, 1))
+    seen = first.quantize(255 - len(later)).getpalette()[: 3 * (255 - len(later))]
+    palette.putpalette([*seen, *np.concatenate(later).round().astype(int).tolist()])
+    return palette

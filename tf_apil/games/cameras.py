@@ -51,7 +51,7 @@ class Following:
     """
 
     _AZIMUTH, _ELEVATION = 82.0, {False: -16.0, True: -24.0}  # degrees; into an arena it looks from higher up
-    _GLIDE_OUT, _GLIDE_IN = 0.07, 0.3  # s, time constants of its movement
+    _GLIDE_OUT, _GLIDE_IN = 0.05, 0.3  # s, time constants of its movement
     _JUMP = 1.5  # m: a middle that moved further between two pictures is another match, and no movement
     _NEAREST, _FARTHEST = 4.2, 16.0  # m
     # How far from its middle, in halves of the picture, the middles of bodies may be; captions are above and below.

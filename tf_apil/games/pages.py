@@ -168,6 +168,7 @@ def _index() -> str:
         "# Games",
         "Two players each, physics by MuJoCo, rules as in gym_compete (Bansal et al. 2018). An id is `multicomp/`, the "
         "name, and `-v0`.",
+        "![A moment of each game](../games.png)",
         _table(("name", "about", "seats", "observation", "action", "time limit"), rows),
         "```python\nfrom tf_apil import games\n\n"
         'game = games.make("multicomp/SumoHumans-v0", num_matches=32, seed=0)\n'

@@ -21,6 +21,7 @@ import numpy as np
 from tf_apil.games import cameras, scenes
 
 FOLLOW = cameras.FOLLOW
+MARK = (1.0, 0.85, 0.15)  # colour of the marks where players touch
 
 _INSTALL = (
     "On Debian or Ubuntu install `libegl1 libgl1 libegl-mesa0` and set MUJOCO_GL=egl, or install `libosmesa6` and set "
@@ -187,7 +188,7 @@ class Renderer:
                 geom = self._scene.geoms[self._scene.ngeom]
                 mujoco.mjv_initGeom(
                     geom, mujoco.mjtGeom.mjGEOM_SPHERE, np.array([0.09, 0, 0]), position, np.eye(3).ravel(),
-                    np.array([1.0, 0.85, 0.15, 0.6 * (1 - age)], np.float32),
+                    np.array([*MARK, 0.6 * (1 - age)], np.float32),
                 )  # fmt: skip
                 geom.emission = 0.9
                 self._scene.ngeom += 1
