@@ -6,28 +6,31 @@ The kind of a file is told by its first bytes, not by its name:
 - `.npy`: one flat vector;
 - `.npz`: our own array files, one member a variable, and a member `format` that holds the text FORMAT.
 
-No reader executes anything, and each checks declared sizes against the file before it allocates.
+No reader executes anything, and each checks declared sizes against the file before it allocates (docs/safety.md).
 """
 
 import contextlib
 import hashlib
 import io
-import math
 import os
 import pathlib
 import secrets
+import stat
 import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 
-from zoo_loader import formats, stable_baselines, unpickle
+from zoo_loader import archive, formats, npy, stable_baselines, unpickle
 from zoo_loader.errors import ZooFileError
 
 FORMAT = "zoo_loader arrays 1"
 _MARKER = "format"
 _MAX_MEMBERS = 256
-_MAX_UNZIPPED_BYTES = 256 * 2**20
+_MAX_FILE_BYTES = 64 * 2**20  # Of any kind; pickles have a lower limit of their own.
+_MAX_UNZIPPED_BYTES = 64 * 2**20
+_MAX_KEY_CHARS = 200
+_MAX_PARAMETERS = 40  # The published saves hold up to 3 lists of 15.
 
 
 def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -52,12 +55,13 @@ def parse_arrays(data: bytes, name: str) -> dict[str, np.ndarray]:
     """As `read_arrays`, from the bytes of a file that errors call `name`."""
     if not data:
         raise ZooFileError(name, "the file is empty; get it again")
-    if data.startswith(b"PK"):
+    if data.startswith(archive.MAGIC):
         return _parse_npz(data, name)
-    if data.startswith(b"\x93NUMPY"):
-        return formats.split_vector(_parse_npy(data, name), name)
+    if data.startswith(npy.MAGIC):
+        return formats.split_vector(npy.parse(data, name), name)
     value, calls = unpickle.loads_noting_calls(data, name)
     if stable_baselines.is_save(value):
+        _check_num_parameters(value[1], name)
         return stable_baselines.save_arrays(value, name)
     if stable_baselines.is_statistics(value):
         return stable_baselines.statistics_arrays(value, name)
@@ -75,7 +79,7 @@ def write_arrays(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> N
         arrays: {variable name: numeric array}.
 
     Raises:
-        ValueError: An array is not numeric, or a name cannot be one.
+        ValueError: An array is not numeric, a name cannot be one, or `read_arrays` would refuse the file as too large.
         OSError: The folder is missing, not writable or full.
     """
     members = {_MARKER: np.asarray(FORMAT)}
@@ -83,12 +87,15 @@ def write_arrays(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> N
         array = np.asarray(value)
         if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
             raise ValueError(f"{key} has dtype {array.dtype}; only plain numbers up to 64 bits can be written")
-        if not key or key == _MARKER or not key.isprintable() or "\\" in key:
-            raise ValueError(f"{key!r} cannot name a variable in a file: it is empty, reserved or not plain text")
+        if not _is_key(key) or key == _MARKER:
+            raise ValueError(f"{key!r} cannot name a variable in a file: it is empty, reserved, long or not plain text")
         members[key] = array
     if len(members) > _MAX_MEMBERS:
         raise ValueError(f"{len(arrays)} variables are too many for one file; the limit is {_MAX_MEMBERS - 1}")
-    _write_in_place(pathlib.Path(path), _npz_bytes(members))
+    data = _npz_bytes(members)
+    if len(data) > min(_MAX_FILE_BYTES, _MAX_UNZIPPED_BYTES):
+        raise ValueError(f"the variables take {len(data)} bytes; no more than {_MAX_FILE_BYTES} would be read back")
+    _write_in_place(pathlib.Path(path), data)
 
 
 def sha256(path: str | os.PathLike) -> str:
@@ -102,64 +109,53 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     try:
         if not path.exists():
             raise ZooFileError(path, "no such file")
-        if not path.is_file():  # A folder; or a pipe or device, from which reading might never end.
-            raise ZooFileError(path, "expected a weight file, found a folder or a special file")
-        with open(path, "rb") as file:
-            data = file.read(unpickle.MAX_FILE_BYTES + 1)
+        if not path.is_file():
+            raise ZooFileError(path, _NOT_REGULAR)
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):  # It was swapped for a pipe since.
+                raise ZooFileError(path, _NOT_REGULAR)
+            if status.st_size > _MAX_FILE_BYTES:
+                raise ZooFileError(
+                    path, f"has {status.st_size} bytes; above {_MAX_FILE_BYTES} nothing is read, and no weight file is"
+                )
+            return file.read(status.st_size)
     except (OSError, ValueError) as error:
         if isinstance(error, ZooFileError):
             raise
         raise ZooFileError(repr(str(path)), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if len(data) > unpickle.MAX_FILE_BYTES:
-        raise ZooFileError(path, f"larger than {unpickle.MAX_FILE_BYTES} bytes; no weight file of the zoo is")
-    return data
 
 
-def _parse_npy(data: bytes, name: str, kinds: str = "biuf") -> np.ndarray:
-    """Reads one `.npy`; never an object array, and no more than the bytes that are there. [...] read-only."""
-    stream = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(stream)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, is_fortran, dtype = read_header(stream)
-    except Exception as error:  # numpy evaluates the header as a literal, which can fail in many ways.
-        raise ZooFileError(
-            name, f"the header of the .npy is damaged or of an unknown version ({type(error).__name__})"
-        ) from None
-    if dtype.kind not in kinds or dtype.hasobject or dtype.itemsize > 256:
-        raise ZooFileError(name, "the .npy holds objects, records or text; only arrays of plain numbers are read")
-    num_bytes = len(data) - stream.tell()
-    if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != num_bytes:
-        raise ZooFileError(
-            name,
-            f"the .npy has {num_bytes} bytes of data, which does not fit its shape and dtype "
-            f"{dtype}; it is cut off or damaged",
-        )
-    try:
-        return np.ndarray(shape, dtype, buffer=data, offset=stream.tell(), order="F" if is_fortran else "C")
-    except ValueError:  # Empty, with enormous other dimensions, or of too many.
-        raise ZooFileError(name, "the .npy has a shape that numpy cannot make") from None
+# From a pipe or a device, reading might never end.
+_NOT_REGULAR = "expected a weight file, found a folder or a special file"
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_num_parameters(parameters: list, name: str) -> None:
+    """Keeps the search for a layout short, which tries all combinations of widths."""
+    num = max([len(parameters), *(len(part) for part in parameters if type(part) is list)])
+    if num > _MAX_PARAMETERS:
+        raise ZooFileError(name, f"a Stable Baselines save of {num} parameters; known ones have up to 15")
+
+
+def _is_key(key: str) -> bool:
+    return 0 < len(key) <= _MAX_KEY_CHARS and key.isprintable() and "\\" not in key
 
 
 def _parse_npz(data: bytes, name: str) -> dict[str, np.ndarray]:
-    # Counted before zipfile makes an object of each entry of the directory.
-    if data.count(b"PK\x01\x02") > 4 * _MAX_MEMBERS:
-        raise ZooFileError(name, f"the archive has more than {_MAX_MEMBERS} members; a weight file has some 20")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = _unzip(archive, name)
-    except ZooFileError:
-        raise
-    except Exception as error:  # zipfile, zlib and struct each have errors of their own for damaged archives.
-        raise ZooFileError(name, f"the archive is damaged or cut off ({type(error).__name__})") from None
-    arrays = {
-        key: _parse_npy(value, f"{name}, member {key}", kinds="biufU" if key == _MARKER else "biuf").copy()
-        for key, value in members.items()
-    }
-    marker = arrays.pop(_MARKER, None)
+    arrays, marker = {}, None
+    for file_name, member in archive.members(data, name, _MAX_MEMBERS, _MAX_UNZIPPED_BYTES):
+        key = file_name.removesuffix(".npy")
+        if not _is_key(key):
+            raise ZooFileError(name, "the archive has a member whose name is empty, long or not plain text")
+        array = npy.parse(member, f"{name}, member {key}", allow_text=key == _MARKER)
+        if key == _MARKER:
+            marker = array
+        else:
+            arrays[key] = array.copy()
     if marker is None or marker.shape != () or str(marker) != FORMAT:
         raise ZooFileError(
             name,
@@ -168,22 +164,6 @@ def _parse_npz(data: bytes, name: str) -> dict[str, np.ndarray]:
         )
     formats.check_values(arrays, name)
     return arrays
-
-
-def _unzip(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
-    infos = archive.infolist()
-    if len(infos) > _MAX_MEMBERS or len({info.filename for info in infos}) != len(infos):
-        raise ZooFileError(name, f"the archive has {len(infos)} members, too many or two of one name")
-    # zipfile hands out no more than the declared size, so that checking the declarations stops every bomb.
-    total = sum(info.file_size for info in infos)
-    if total > _MAX_UNZIPPED_BYTES:
-        raise ZooFileError(name, f"the archive would unpack to {total} bytes; the limit is {_MAX_UNZIPPED_BYTES}")
-    members = {}
-    for info in infos:
-        if not info.filename.endswith(".npy") or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ZooFileError(name, "the archive holds something other than .npy members, plain or deflated")
-        members[info.filename.removesuffix(".npy")] = archive.read(info)
-    return members
 
 
 def _npz_bytes(members: Mapping[str, np.ndarray]) -> bytes:

@@ -3,9 +3,6 @@
 import dataclasses
 from typing import Any
 
-# How many calls of calls to follow for a name.
-_MAX_CHAIN = 100
-
 # Modules known better under another name: what `os.system` pickles as depends on the platform.
 _FAMILIAR_MODULES = {"posix": "os", "nt": "os", "__builtin__": "builtins"}
 
@@ -34,7 +31,7 @@ class InertObject:
         items: What would have been appended, added or set: values, or (key, value) pairs.
     """
 
-    __slots__ = ("callable", "args", "kwargs", "state", "items")
+    __slots__ = ("callable", "args", "kwargs", "state", "items", "_first_callable")
 
     def __init__(self, callable_: Any, args: Any, kwargs: Any = None):
         self.callable = callable_
@@ -42,15 +39,13 @@ class InertObject:
         self.kwargs = kwargs
         self.state = None
         self.items: list = []
+        # Calls of calls of calls can be many: the name at their beginning is handed on, not looked for.
+        self._first_callable = callable_._first_callable if isinstance(callable_, InertObject) else callable_
 
     @property
     def callable_name(self) -> str:
         """The dotted name of what would have been called; that of the first call where calls are chained."""
-        target = self.callable
-        for _ in range(_MAX_CHAIN):
-            if not isinstance(target, InertObject):
-                break
-            target = target.callable
+        target = self._first_callable
         return str(target) if isinstance(target, InertGlobal) else f"a {type(target).__name__}"
 
     def __repr__(self) -> str:

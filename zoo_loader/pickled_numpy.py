@@ -19,8 +19,8 @@ FROMBUFFER = frozenset((f"{core}.numeric", "_frombuffer") for core in _CORES)
 NDARRAY = ("numpy", "ndarray")  # The one class that `_reconstruct` may be asked to make.
 DTYPE = ("numpy", "dtype")
 
-_NUMERIC_DTYPE = re.compile(r"[<>|=]?(b1|i[1248]|u[1248]|f[248])\Z")
-_MAX_RANK = 32
+NUMERIC_DTYPE = re.compile(r"[<>|=]?(b1|i[1248]|u[1248]|f[248])\Z")
+MAX_RANK = 8  # Policies have matrices.
 
 
 class Malformed(Exception):
@@ -42,7 +42,7 @@ def dtype_from_call(args: object) -> np.dtype:
     code = args[0] if type(args) is tuple and args else None
     if type(code) is bytes and len(code) < 8:
         code = code.decode("latin-1")  # Python 2 wrote it as a byte string.
-    if type(code) is not str or len(code) > 8 or not _NUMERIC_DTYPE.match(code):
+    if type(code) is not str or len(code) > 8 or not NUMERIC_DTYPE.match(code):
         raise Malformed(
             "it holds an array whose dtype is not a plain number (bool, int, uint or float); object, "
             "structured and text arrays are refused"
@@ -97,18 +97,18 @@ def scalar_from_call(args: object) -> np.generic:
 
 
 def _array(data: object, dtype: object, shape: object, order: str) -> np.ndarray:
+    if type(data) not in (bytes, str) or not isinstance(dtype, np.dtype):
+        raise Malformed("an array comes without its bytes or its dtype")
+    if type(shape) is not tuple or len(shape) > MAX_RANK or any(type(n) is not int or n < 0 for n in shape):
+        raise Malformed(f"the shape of an array is not a tuple of at most {MAX_RANK} non-negative integers")
+    # Python integers do not overflow, so that a shape such as (2**32, 2**32) cannot pass for an empty array.
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise Malformed(f"an array of dtype {dtype} comes with {len(data)} bytes, which does not fit its shape")
     if type(data) is str:
         try:
             data = data.encode("latin-1")  # Python 2 byte strings arrive as text.
         except UnicodeEncodeError:
             raise Malformed("the data of an array is text instead of bytes") from None
-    if type(data) is not bytes or not isinstance(dtype, np.dtype):
-        raise Malformed("an array comes without its bytes or its dtype")
-    if type(shape) is not tuple or len(shape) > _MAX_RANK or any(type(n) is not int or n < 0 for n in shape):
-        raise Malformed("the shape of an array is not a tuple of non-negative integers")
-    # Python integers do not overflow, so that a shape such as (2**32, 2**32) cannot pass for an empty array.
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise Malformed(f"an array of dtype {dtype} comes with {len(data)} bytes, which does not fit its shape")
     try:
         return np.ndarray(shape, dtype, buffer=data, order=order)
     except ValueError:  # Empty arrays with enormous other dimensions.

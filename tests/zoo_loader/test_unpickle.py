@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zoo_loader import ZooFileError, unpickle
+from zoo_loader import ZooFileError, pickle_machine, unpickle
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 
@@ -298,7 +298,7 @@ def test_a_list_that_holds_itself_is_read():
 
 
 def test_arrays_over_shared_bytes_are_counted(monkeypatch):
-    monkeypatch.setattr(unpickle, "MAX_ARRAY_BYTES", 20)
+    monkeypatch.setattr(pickle_machine, "MAX_ARRAY_BYTES", 20)
     array = np.arange(2.0)
     assert len(_loads(pickle.dumps([array]))) == 1
     with pytest.raises(ZooFileError, match="more than 20 bytes"):
