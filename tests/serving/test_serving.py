@@ -1,193 +1,179 @@
-"""SavedModels: the same actions here, in a process of nothing but TensorFlow, and on TensorFlow's command line."""
-
-import json
-import pathlib
-import subprocess
-import sys
+"""Exported policies answer as the networks they were made of, as SavedModels and in a seat."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from made_up import A, D, Served, make_model, observations
 
-from tf_apil import serving
-from tf_apil.models.actor_critic import ActorCritic
+from tf_apil import games, rollouts, serving
+from tf_apil.models.policy import ZeroPolicy
 
-D, A = 6, 3
-_CARD = {"game": "multicomp/YouShallNotPassHumans-v0", "seat": 0}
+BATCHES = (1, 7, 256)
+
+
+def _close(actual, expected) -> None:
+    """To 1e-6, of numbers beyond 1 relative to them."""
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
+
+
+def _inputs(served: Served, number: int, seed: int = 0) -> dict[str, tf.Tensor]:
+    inputs = {"observation": tf.constant(observations(number, seed))}
+    if served.model.recurrent:
+        random = np.random.default_rng([number, seed])
+        inputs["state"] = tf.constant(random.normal(0, 0.5, (number, 4, 128)).astype(np.float32))
+    return inputs
 
 
 @pytest.fixture(scope="module")
-def model() -> ActorCritic:
-    model = ActorCritic(D, A, (8,), seed=2)
-    random = np.random.default_rng(0)
-    model.set_arrays({k: (v + random.uniform(0.1, 0.5, v.shape)).astype(np.float32) for k, v in model.arrays().items()})
-    return model
+def loaded(served):
+    return tf.saved_model.load(str(served.path))
 
 
-@pytest.fixture(scope="module")
-def exported(model, tmp_path_factory) -> pathlib.Path:
-    return serving.export(model, tmp_path_factory.mktemp("exports") / "policy", _CARD)
+# The SavedModel.
 
 
-def _observations(number: int) -> np.ndarray:
-    return np.random.default_rng(number).normal(0, 3, (number, D)).astype(np.float32)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_round_trip(served, loaded, batch):
+    inputs = _inputs(served, batch)
+    out, expected = loaded.signatures["serving_default"](**inputs), served.model(*inputs.values())
+    _close(out["action"], expected.mean)
+    _close(loaded.signatures["value"](**inputs)["value"], expected.value)
+    if served.model.recurrent:
+        _close(out["state"], expected.state)
+    assert np.abs(expected.mean).max() > 0.1 and np.abs(expected.value).max() > 0.01
 
 
-@pytest.mark.parametrize("batch", [1, 7, 256])
-def test_round_trip(model, exported, batch):
-    policy, observation = serving.load(exported), _observations(batch)
-    step = policy.act(observation, None, np.random.default_rng(0), True)
-    np.testing.assert_allclose(step.action, model(observation).mean, rtol=0, atol=1e-6)
+def test_signatures(served, loaded):
+    names = {name: set(function.structured_outputs) for name, function in loaded.signatures.items()}
+    state = {"state"} if served.model.recurrent else set()
+    expected = {
+        "serving_default": {"action"} | state,
+        "sample": {"action", "mean", "log_std"} | state,
+        "value": {"value"},
+    }
+    assert names == expected | ({"initial_state": state} if state else {})
+    for name, function in loaded.signatures.items():
+        inputs = function.structured_input_signature[1]
+        if name != "initial_state":
+            assert inputs["observation"].shape.as_list() == [None, D]
+            assert set(inputs) == {"observation"} | state | ({"seed"} if name == "sample" else set())
 
 
-def test_a_loaded_policy_samples_with_its_deviation(model, exported):
-    policy, observation = serving.load(exported), np.tile(_observations(1), (5000, 1))
-    actions = policy.act(observation, None, np.random.default_rng(0), False).action
-    np.testing.assert_allclose(actions.std(axis=0), np.exp(model.log_std.numpy()), rtol=0.05)
+def test_nothing_is_left_to_be_restored(loaded):
+    """Weights are constants: a signature captures nothing."""
+    assert not any(function.captured_inputs for function in loaded.signatures.values())
 
 
-def test_signatures(model, exported):
-    loaded = tf.saved_model.load(str(exported))
-    assert set(loaded.signatures) == {"serving_default", "sample", "value"}
-    observation = tf.constant(_observations(4))
-    out, expected = loaded.signatures["serving_default"](observation=observation), model(observation)
-    np.testing.assert_allclose(out["action"], expected.mean, atol=1e-6)
-    np.testing.assert_array_equal(out["action"], out["mean"])
-    np.testing.assert_array_equal(out["log_std"], expected.log_std)
-    np.testing.assert_allclose(loaded.signatures["value"](observation=observation)["value"], expected.value, atol=1e-6)
+def test_step_by_step(recurrent):
+    signatures = tf.saved_model.load(str(recurrent.path)).signatures
+    state = signatures["initial_state"](batch_size=tf.constant(5))["state"]
+    expected_state = recurrent.model.initial_state(5)
+    np.testing.assert_array_equal(state, expected_state)
+    for step in range(20):
+        observation = tf.constant(observations(5, step))
+        out = signatures["serving_default"](observation=observation, state=state)
+        value = signatures["value"](observation=observation, state=state)["value"]
+        expected = recurrent.model(observation, expected_state)
+        _close(out["action"], expected.mean)
+        _close(value, expected.value)
+        state, expected_state = out["state"], expected.state
+        _close(state, expected_state)
+    assert np.abs(state).max() > 0.1
 
 
-def test_sampling_is_decided_by_its_seed(model, exported):
-    sample = tf.saved_model.load(str(exported)).signatures["sample"]
-    observation = tf.constant(np.tile(_observations(1), (5000, 1)))
-    first, same, other = (
-        sample(observation=observation, seed=tf.constant(s))["action"].numpy() for s in ([1, 2], [1, 2], [1, 3])
-    )
+def test_a_row_that_is_not_finite_leaves_the_others_alone(served, loaded):
+    inputs = _inputs(served, 3)
+    clean = loaded.signatures["serving_default"](**inputs)["action"].numpy()
+    spoilt = inputs["observation"].numpy()
+    spoilt[1, 5] = np.nan
+    inputs["observation"] = tf.constant(spoilt)
+    out = loaded.signatures["serving_default"](**inputs)["action"].numpy()
+    _close(out[[0, 2]], clean[[0, 2]])
+    assert np.isnan(out[1]).any()
+
+
+# Sampling.
+
+
+def _sample(served, loaded, batch: int, seed) -> np.ndarray:
+    inputs = {name: tf.repeat(value, batch, axis=0) for name, value in _inputs(served, 1).items()}
+    return loaded.signatures["sample"](**inputs, seed=tf.constant(seed))["action"].numpy()
+
+
+def test_sampling_is_decided_by_its_seed(served, loaded):
+    first, same, other = (_sample(served, loaded, 5, seed) for seed in (7, 7, 8))
     np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 0.1
-    np.testing.assert_allclose(first.mean(axis=0), model(observation[:1]).mean[0], atol=0.1)
-    np.testing.assert_allclose(first.std(axis=0), np.exp(model.log_std.numpy()), rtol=0.05)
+    pairs = [_sample(served, loaded, 5, seed) for seed in ([7, 1], [7, 2], [7, 0], [7])]
+    assert np.abs(pairs[0] - pairs[1]).max() > 0.1
+    np.testing.assert_array_equal(pairs[2], first)
+    np.testing.assert_array_equal(pairs[3], first)
 
 
-def test_an_export_is_not_touched_by_more_training(model, tmp_path):
-    other = ActorCritic.from_arrays(model.arrays())
-    path = serving.export(other, tmp_path / "policy", _CARD)
-    other.set_arrays({name: array * 0 for name, array in other.arrays().items()})
-    action = serving.load(path).act(_observations(3), None, np.random.default_rng(0), True).action
-    np.testing.assert_allclose(action, model(_observations(3)).mean, atol=1e-6)
+def test_rows_have_noise_of_their_own_that_does_not_depend_on_those_that_follow(served, loaded):
+    whole = _sample(served, loaded, 256, 3)
+    for batch in (1, 7, 32):
+        _close(_sample(served, loaded, batch, 3), whole[:batch])
+    assert len(np.unique(whole[:, 0])) == 256
 
 
-def test_card(exported):
-    card = {**_CARD, "observation_dim": D, "action_dim": A}
-    assert json.loads((exported / "policy.json").read_text()) == card == serving.load(exported).card
+def test_sampling_has_the_distribution_that_it_says(served, loaded):
+    inputs = {name: tf.repeat(value, 4000, axis=0) for name, value in _inputs(served, 1).items()}
+    out = loaded.signatures["sample"](**inputs, seed=tf.constant(0))
+    expected = served.model(*_inputs(served, 1).values())
+    _close(out["mean"][0], expected.mean[0])
+    np.testing.assert_array_equal(out["log_std"], expected.log_std)
+    if served.model.recurrent:
+        _close(out["state"][0], expected.state[0])
+    noise = (out["action"] - out["mean"]) * np.exp(-expected.log_std)
+    np.testing.assert_allclose(noise.numpy().mean(axis=0), 0, atol=0.07)
+    np.testing.assert_allclose(noise.numpy().std(axis=0), 1, rtol=0.05)
+    np.testing.assert_allclose(np.corrcoef(noise.numpy().T) - np.eye(A), 0, atol=0.08)
 
 
-def test_tensorflow_alone_is_enough(model, exported, tmp_path):
-    """In a fresh process, in another folder, without this project."""
-    batches = {f"b{n}": _observations(n) for n in (1, 7, 256)}
-    np.savez(tmp_path / "in.npz", **batches)
-    code = f"""
-import sys, numpy, tensorflow as tf
-serve = tf.saved_model.load({str(exported)!r}).signatures["serving_default"]
-batches = numpy.load("in.npz")
-numpy.savez("out.npz", **{{k: serve(observation=tf.constant(batches[k]))["action"].numpy() for k in batches.files}})
-assert not [m for m in sys.modules if m.split(".")[0] in ("tf_apil", "zoo_loader", "tf_agents", "mujoco")]
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    with np.load(tmp_path / "out.npz") as out:
-        for name, observation in batches.items():
-            np.testing.assert_allclose(out[name], model(observation).mean, rtol=0, atol=1e-6)
+# In a seat.
 
 
-@pytest.mark.slow
-def test_saved_model_cli(model, exported, tmp_path):
-    observation = _observations(7)
-    np.save(tmp_path / "observation.npy", observation)
-    command = [pathlib.Path(sys.executable).with_name("saved_model_cli"), "run", "--dir", exported, "--outdir", "."]
-    command += ["--tag_set", "serve", "--signature_def", "serving_default", "--inputs", "observation=observation.npy"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180)
-    assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(np.load(tmp_path / "action.npy"), model(observation).mean, rtol=0, atol=1e-6)
+@pytest.mark.parametrize("batch", BATCHES)
+def test_loaded_as_a_policy(served, loaded, batch):
+    """What plays is numpy; over 20 steps it stays with the SavedModel."""
+    policy = serving.load(served.path)
+    assert (policy.observation_dim, policy.action_dim, policy.name) == (D, A, str(served.path))
+    own = policy.initial_state(batch)
+    assert (own is not None) == served.model.recurrent
+    state = {} if own is None else {"state": tf.constant(own)}
+    for step in range(20):
+        observation = observations(batch, step)
+        answer = policy.act(observation, own, np.random.default_rng(0), True)
+        out = loaded.signatures["serving_default"](observation=tf.constant(observation), **state)
+        np.testing.assert_allclose(answer.action, out["action"], rtol=1e-5, atol=1e-5)
+        if own is not None:
+            own, state["state"] = answer.state, out["state"]
+            np.testing.assert_allclose(own[:, 2:], out["state"][:, 2:], rtol=1e-5, atol=1e-5)
 
 
-# Writing.
+def test_loaded_policies_sample(served):
+    policy, observation = serving.load(served.path), np.repeat(observations(1), 4000, axis=0)
+    actions = policy.act(observation, policy.initial_state(4000), np.random.default_rng(0), False).action
+    log_std = served.model(observation[:1]).log_std
+    np.testing.assert_allclose(actions.std(axis=0), np.exp(log_std), rtol=0.05)
 
 
-def test_a_folder_that_is_no_policy_is_not_overwritten(model, tmp_path):
-    folder = tmp_path / "thesis"
-    folder.mkdir()
-    (folder / "chapter1.tex").write_text("years of work")
-    with pytest.raises(FileExistsError, match="holds no policy.json: it is not a policy, and will not be overwritten"):
-        serving.export(model, folder, _CARD)
-    assert (folder / "chapter1.tex").read_text() == "years of work"
-    assert [p.name for p in tmp_path.iterdir()] == ["thesis"]
+@pytest.mark.parametrize("seat", [0, 1])
+def test_it_plays_in_either_seat(served, seat):
+    policy, game = serving.load(served.path), games.make("multicomp/SumoAnts-v0", 2, seed=0, physics="draft")
+    others = policy, ZeroPolicy(D, A)
+    table = rollouts.Table(game, others if seat == 0 else others[::-1], (True, True), 0)
+    for turn in table.turns(3):
+        assert np.isfinite(turn.policy_steps[seat].action).all() and np.abs(turn.policy_steps[seat].action).max() > 0
+    game.close()
 
 
-def test_a_file_is_not_overwritten(model, tmp_path):
-    """A plain file at `path` is refused, and stays."""
-    (tmp_path / "notes").write_text("mine")
-    with pytest.raises(OSError):
-        serving.export(model, tmp_path / "notes", _CARD)
-    assert (tmp_path / "notes").read_text() == "mine"
-
-
-def test_an_empty_folder_is_filled(model, tmp_path):
-    (tmp_path / "policy").mkdir()
-    assert serving.load(serving.export(model, tmp_path / "policy", _CARD)).card["seat"] == 0
-
-
-def test_an_older_policy_is_replaced(model, tmp_path):
-    serving.export(model, tmp_path / "policy", _CARD)
-    other = ActorCritic(D, A, (4,), seed=9)
-    serving.export(other, tmp_path / "policy", {**_CARD, "seat": 1})
-    policy = serving.load(tmp_path / "policy")
-    assert policy.card["seat"] == 1
-    np.testing.assert_allclose(
-        policy.act(_observations(2), None, None, True).action, other(_observations(2)).mean, atol=1e-6
-    )
-    assert [p.name for p in tmp_path.iterdir()] == ["policy"]
-
-
-@pytest.mark.parametrize("older", [False, True])
-def test_an_export_that_fails_midway_is_never_seen(model, tmp_path, monkeypatch, older):
-    if older:
-        serving.export(model, tmp_path / "policy", {**_CARD, "seat": 1})
-    real = tf.saved_model.save
-
-    def disk_full(module, path, **kwargs):
-        real(module, path, **kwargs)
-        (pathlib.Path(path) / "saved_model.pb").write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(tf.saved_model, "save", disk_full)
-    with pytest.raises(OSError, match="No space left"):
-        serving.export(model, tmp_path / "policy", _CARD)
-    monkeypatch.undo()
-    assert [p.name for p in tmp_path.iterdir()] == (["policy"] if older else [])
-    if older:
-        assert serving.load(tmp_path / "policy").card["seat"] == 1
-
-
-# Reading.
-
-
-@pytest.mark.parametrize("missing", ["saved_model.pb", "policy.json"])
-def test_a_folder_without_a_policy(model, tmp_path, missing):
-    path = serving.export(model, tmp_path / "policy", _CARD)
-    (path / missing).unlink()
-    with pytest.raises(FileNotFoundError, match="holds no exported policy"):
-        serving.load(path)
-
-
-@pytest.mark.parametrize("file, content", [
-    ("policy.json", b'{"seat": '),
-    ("policy.json", b"{}"),
-    ("saved_model.pb", b"half"),
-    ("variables/variables.index", b""),
-])  # fmt: skip
-def test_a_damaged_policy(model, tmp_path, file, content):
-    path = serving.export(model, tmp_path / "policy", _CARD)
-    (path / file).write_bytes(content)
-    with pytest.raises(ValueError, match="is damaged.*export it again"):
-        serving.load(path)
+def test_an_export_is_not_touched_by_more_training(served, tmp_path):
+    model = make_model(served.kind)
+    path = serving.export(model, tmp_path / "policy", {})
+    inputs = _inputs(served, 3)
+    expected = model(*inputs.values()).mean.numpy()
+    for variable in model.trainable_variables:
+        variable.assign(variable * 0)
+    _close(tf.saved_model.load(str(path)).signatures["serving_default"](**inputs)["action"], expected)

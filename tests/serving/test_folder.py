@@ -1,0 +1,218 @@
+"""The folder of an exported policy: its card, that it is written whole or not at all, and what is said of damage."""
+
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from made_up import CARD, A, D, make_model, observations
+
+import zoo_loader
+from tf_apil import serving
+from tf_apil.serving import warmup
+from zoo_loader import files
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model("actor_critic")
+
+
+@pytest.fixture
+def exported(feed_forward, tmp_path) -> pathlib.Path:
+    """A copy to spoil."""
+    return pathlib.Path(shutil.copytree(feed_forward.path, tmp_path / "policy"))
+
+
+# The card.
+
+
+def test_card(served):
+    card = json.loads((served.path / "policy.json").read_text())
+    assert card == serving.load(served.path).card == serving.read(served.path)[0]
+    listed = card.pop("files")
+    shapes = {"observation": [None, D], "action": [None, A]}
+    recurrent = served.kind == "lstm"
+    assert card.pop("physics_advice").startswith("Made for MuJoCo with the capsule inertias of version 1.31")
+    assert card == {
+        **CARD, "seats": [0], "format": "tf_apil policy 2", "kind": served.kind, "recurrent": recurrent,
+        "observation_dim": D, "action_dim": A, "sha256": files.sha256(served.path / "policy.npz"),
+        "shapes": shapes | ({"state": [None, 4, 128]} if recurrent else {}),
+    }  # fmt: skip
+    there = {str(path.relative_to(served.path)) for path in served.path.rglob("*") if path.is_file()}
+    assert listed == {name: files.sha256(served.path / name) for name in there - {"policy.json"}}
+    assert {"saved_model.pb", "policy.npz", "assets.extra/tf_serving_warmup_requests"} <= set(listed)
+
+
+def test_arrays_come_back_bit_for_bit(served):
+    arrays, expected = serving.read(served.path)[1], served.model.arrays()
+    assert list(arrays) == list(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(arrays[name], array)
+        assert arrays[name].dtype == array.dtype
+
+
+def test_what_is_given_goes_into_the_card(model, tmp_path):
+    given = {"seats": [0, 1], "source": "a test", "sha256": "of the source", "win_rates": [{"win_rate": 0.5}]}
+    card = serving.load(serving.export(model, tmp_path / "policy", given)).card
+    assert given.items() <= card.items() and "seat" not in card
+
+
+# Writing.
+
+
+def test_a_folder_that_is_no_policy_is_not_overwritten(model, tmp_path):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter1.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="holds no policy.json: it is not a policy, and will not be overwritten"):
+        serving.export(model, folder, CARD)
+    assert (folder / "chapter1.tex").read_text() == "years of work"
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_a_file_is_not_overwritten(model, tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(OSError):
+        serving.export(model, tmp_path / "notes", CARD)
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
+def test_an_empty_folder_is_filled(model, tmp_path):
+    (tmp_path / "policy").mkdir()
+    assert serving.load(serving.export(model, tmp_path / "policy", CARD)).card["seat"] == 0
+
+
+def test_an_older_policy_is_replaced(model, tmp_path):
+    serving.export(model, tmp_path / "policy", CARD)
+    other = make_model("lstm")
+    serving.export(other, tmp_path / "policy", {**CARD, "seat": 1})
+    policy = serving.load(tmp_path / "policy")
+    assert policy.card["seat"] == 1 and policy.initial_state(2).shape == (2, 4, 128)
+    action = policy.act(observations(2), policy.initial_state(2), None, True).action
+    np.testing.assert_allclose(action, other(observations(2)).mean, atol=1e-5)
+    assert [p.name for p in tmp_path.iterdir()] == ["policy"]
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("step", ["save", "warmup", "arrays", "move"])
+def test_an_export_that_fails_midway_is_never_seen(model, feed_forward, tmp_path, monkeypatch, older, step):
+    if older:
+        shutil.copytree(feed_forward.path, tmp_path / "policy")
+
+    def disk_full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    def half_saved(module, path, **kwargs):
+        pathlib.Path(path).mkdir()
+        (pathlib.Path(path) / "saved_model.pb").write_bytes(b"half")
+        disk_full()
+
+    real = os.replace
+
+    def cannot_move(source, target):
+        return disk_full() if str(source).endswith(".part") else real(source, target)
+
+    where, what, instead = {
+        "save": (tf.saved_model, "save", half_saved),
+        "warmup": (warmup, "write", disk_full),
+        "arrays": (zoo_loader, "write_arrays", disk_full),
+        "move": (os, "replace", cannot_move),
+    }[step]
+    monkeypatch.setattr(where, what, instead)
+    with pytest.raises(OSError, match="No space left"):
+        serving.export(model, tmp_path / "policy", {**CARD, "seat": 1})
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.iterdir()] == (["policy"] if older else [])
+    if older:
+        assert serving.load(tmp_path / "policy").card["seat"] == 0
+
+
+# Reading.
+
+
+@pytest.mark.parametrize("missing", ["saved_model.pb", "policy.json"])
+def test_a_folder_without_a_policy(exported, missing):
+    (exported / missing).unlink()
+    with pytest.raises(FileNotFoundError, match="holds no exported policy"):
+        serving.load(exported)
+
+
+@pytest.mark.parametrize("file, content", [
+    ("policy.json", b'{"seat": '),
+    ("policy.json", b"\xff\xfe"),
+    ("policy.json", b"{}"),
+    ("policy.json", b"[1]"),
+    ("policy.json", b'{"format": "tf_apil policy 2", "observation_dim": 137, "action_dim": 8}'),
+    ("policy.npz", b"PK rubbish"),
+    ("saved_model.pb", b"half"),
+    ("variables/variables.index", b""),
+    ("assets.extra/tf_serving_warmup_requests", b""),
+])  # fmt: skip
+def test_a_damaged_policy(exported, file, content):
+    (exported / file).write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged.*export it again") as caught:
+        serving.load(exported)
+    assert file in str(caught.value) and str(exported) in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["policy.npz", "variables/variables.index"])
+def test_a_missing_file(exported, file):
+    (exported / file).unlink()
+    with pytest.raises(ValueError, match=f"is damaged.*{file}.*no such file.*export it again"):
+        serving.load(exported)
+
+
+def test_a_single_bit(exported):
+    data = bytearray((exported / "policy.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (exported / "policy.npz").write_bytes(data)
+    with pytest.raises(ValueError, match="policy.npz is not what was written: its SHA-256 is"):
+        serving.load(exported)
+
+
+def test_a_newer_format(exported):
+    card = json.loads((exported / "policy.json").read_text())
+    (exported / "policy.json").write_text(json.dumps({**card, "format": "tf_apil policy 3"}))
+    with pytest.raises(ValueError, match="has the format 'tf_apil policy 3', and this version reads"):
+        serving.load(exported)
+
+
+# The first format: a card without checksums.
+
+
+def _as_first_format(path: pathlib.Path, **more) -> None:
+    card = {**CARD, "observation_dim": D, "action_dim": A, **more}
+    (path / "policy.json").write_text(json.dumps(card))
+
+
+def test_the_first_format_is_read(exported, feed_forward):
+    _as_first_format(exported)
+    policy = serving.load(exported)
+    assert policy.card["seat"] == 0
+    action = policy.act(observations(2), None, None, True).action
+    np.testing.assert_allclose(action, feed_forward.model(observations(2)).mean, atol=1e-5)
+
+
+def test_the_first_format_without_arrays(exported):
+    _as_first_format(exported)
+    (exported / "policy.npz").unlink()
+    with pytest.raises(ValueError, match="is damaged.*policy.npz: no such file.*export it again"):
+        serving.load(exported)
+
+
+def test_arrays_of_another_policy(exported):
+    _as_first_format(exported, action_dim=3)
+    with pytest.raises(ValueError, match="policy.npz and policy.json are of different policies"):
+        serving.load(exported)
+
+
+@pytest.mark.parametrize("arrays", [{"a": np.zeros(3)}, {"normalizer/mean": np.zeros(D)}])
+def test_arrays_of_no_policy(exported, arrays):
+    _as_first_format(exported)
+    zoo_loader.write_arrays(exported / "policy.npz", arrays)
+    with pytest.raises(ValueError, match="is damaged.*policy.npz.*export it again"):
+        serving.load(exported)
