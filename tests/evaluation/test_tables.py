@@ -64,6 +64,26 @@ def test_a_damaged_table_is_not_overwritten(tmp_path):
     assert (tmp_path / "results.json").read_text() == '[{"game": '
 
 
+def test_win_rates_are_seen_from_the_seat():
+    row = {"game": "g", "seat0": "zero", "seat1": "random", "matches": 10, "wins": [2, 7], "ties": 1,
+           "wilson95": [[0.1, 0.5], [0.4, 0.9]], "deterministic": "seat0", "physics": "fast", "seed": 3}  # fmt: skip
+    about = {"game": "g", "matches": 10, "tie_rate": 0.1, "physics": "fast", "seed": 3}
+    assert tables.win_rates([row], "zero") == [
+        {**about, "seat": 0, "opponent": "random", "win_rate": 0.2, "wilson95": [0.1, 0.5], "deterministic": "self"}
+    ]
+    assert tables.win_rates([row], "random") == [
+        {**about, "seat": 1, "opponent": "zero", "win_rate": 0.7, "wilson95": [0.4, 0.9], "deterministic": "opponent"}
+    ]
+    both = {**row, "seat1": "zero", "deterministic": "both"}
+    assert [(r["seat"], r["deterministic"]) for r in tables.win_rates([row, both], "zero")] == [
+        (0, "self"), (0, "both"), (1, "both"),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no row of the results names 'ysnp/walker'; they name: random, zero"):
+        tables.win_rates([row], "ysnp/walker")
+    with pytest.raises(ValueError, match="they name: nobody"):
+        tables.win_rates([], "zero")
+
+
 def test_as_text():
     row = {
         "game": YSNP, "seat0": "a", "seat1": "b", "matches": 10, "wins": [8, 2], "ties": 0, "mean_length": 61.6,

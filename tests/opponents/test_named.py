@@ -1,5 +1,7 @@
 """A policy is named in one way everywhere: built-in names, zoo names, files, runs and SavedModels."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ import zoo_loader
 from tf_apil import games, serving
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.opponents import named
-from zoo_loader import formats
+from zoo_loader import catalogue, files, formats
 
 RULES = games.get("multicomp/YouShallNotPassHumans-v0")
 D, A = RULES.observation_dim, RULES.action_dim
@@ -179,3 +181,48 @@ def test_published_policies_of_every_family_can_sit(zoo_dir, name):
     step = policy.act(observation, policy.initial_state(3), np.random.default_rng(0), False)
     assert policy.name == name and step.action.shape == (3, 17) and np.isfinite(step.action).all()
     assert (step.state is None) == ("kick" not in name)
+
+
+def test_cards_of_published_policies(zoo_dir, tmp_path):
+    card = named.card("ysnp/walker", str(zoo_dir))
+    entry = catalogue.get("ysnp/walker")
+    assert card == {
+        "source": "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1", "game": entry.game, "seat": 1,
+        "seats": [1], "method": "self-play", "citation": entry.citation, "url": entry.url,
+        "sha256": entry.sha256,
+    }  # fmt: skip
+    copy = shutil.copy(zoo_dir / entry.filename, tmp_path / "unnamed.pkl")
+    assert named.card(str(copy)) == card, "a copy is known by its SHA-256"
+    assert named.card("sumo_ants/v1", str(zoo_dir))["seats"] == [0, 1]
+    assert "seat" not in named.card("sumo_ants/v1", str(zoo_dir))
+
+
+def test_cards_of_other_files(ours, tmp_path):
+    zoo_loader.write_arrays(tmp_path / "mine.npz", ours.arrays())
+    assert named.card(str(tmp_path / "mine.npz")) == {
+        "source": "mine.npz", "sha256": files.sha256(tmp_path / "mine.npz"),
+    }  # fmt: skip
+    shipped = named.card("tf_apil/YouShallNotPassHumans-v0/walker-v1")
+    assert (shipped["game"], shipped["seat"]) == ("multicomp/YouShallNotPassHumans-v0", 1)
+
+
+def test_the_same_policy_by_other_names(ours, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for step in (1_000, 2_000):
+        serving.export(ours, tmp_path / "run" / "policies" / f"{step:012d}", {})
+    same = [
+        ("ysnp/walker", "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1"),
+        ("run", "run/policies/000000002000"),
+        ("./run", str(tmp_path / "run")),
+        ("nowhere", "nowhere"),
+        ("zero", "zero"),
+    ]
+    different = [
+        ("ysnp/walker", "ysnp/blocker"),
+        ("run", "run/policies/000000001000"),
+        ("zero", "random"),
+        ("nowhere", "elsewhere"),
+        (str(tmp_path), "run"),
+    ]
+    assert all(named.same(*pair) and named.same(*pair[::-1]) for pair in same)
+    assert not any(named.same(*pair) for pair in different)

@@ -1,5 +1,5 @@
-"""Exported policies without this project: in a process of nothing but TensorFlow, and on its command line. And exports of
-published policies by the program."""
+"""Exported policies without this project: in a process of nothing but TensorFlow, and on its command line. And exports
+of published policies by the program."""
 
 import json
 import pathlib

@@ -92,10 +92,32 @@ def test_metrics_of_a_run(finished):
 
 def test_the_card_says_what_the_policy_is(finished):
     card = serving.load(finished[1]).card
-    assert card == {
+    expected = {
         "game": "multicomp/YouShallNotPassHumans-v0", "seat": 0, "trained_against": "zero", "physics": "draft",
         "trained_by": "tf_apil.agents.ppo", "env_steps": 6 * BATCH, "seed": 0, "observation_dim": 380, "action_dim": 17,
+        "sha256": card["files"]["policy.npz"],
     }  # fmt: skip
+    assert expected.items() <= card.items()
+    (row,) = card["win_rates"]
+    assert row.pop("wilson95")[1] == pytest.approx(1)
+    assert row == {
+        "game": "multicomp/YouShallNotPassHumans-v0", "seat": 0, "opponent": "zero", "matches": 2, "win_rate": 1,
+        "tie_rate": 0, "deterministic": "both", "physics": "original", "seed": 0,
+    }  # fmt: skip
+
+
+def test_a_finished_run_exports_again_what_it_exported(finished):
+    root, policy = finished
+    before = serving.load(policy).card
+    assert _train(root, 6) == policy
+    after = serving.load(policy).card
+    assert before["win_rates"] == after["win_rates"] and before["sha256"] == after["sha256"]
+
+
+def test_a_policy_that_was_not_evaluated_has_no_win_rates(tmp_path):
+    run = lib.Run(lib.Task(), tmp_path, None, 0, 2, None)
+    run.train_one_iteration()
+    assert "win_rates" not in serving.load(run.export()).card
 
 
 def test_the_exported_policy_is_the_last_checkpoint(finished):
