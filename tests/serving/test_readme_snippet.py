@@ -16,9 +16,10 @@ def test_the_snippet_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     serving.export(named.model(walker), tmp_path / "exported" / "walker" / "1", named.card(walker))
     lines, names = snippet.splitlines(), {}
-    exec("\n".join(line for line in lines if not line.startswith("policy[")), names)
+    asked = [line for line in lines if line.startswith(("serve(", "sample(", "value("))]
+    exec("\n".join(line for line in lines if line not in asked), names)
     shapes = [
         {key: value.shape.as_list() for key, value in answer.items()} if isinstance(answer, dict) else answer.shape
-        for answer in (eval(line, names) for line in lines if line.startswith("policy["))
+        for answer in (eval(line, names) for line in asked)
     ]
     assert shapes == [[7, 17], {"action": [7, 17], "mean": [7, 17], "log_std": [17]}, [7]]
