@@ -22,7 +22,7 @@ import time
 from binaries import program  # isort: skip  (before numpy: it keeps OpenBLAS to one thread)
 
 import numpy as np
-from absl import flags
+from absl import flags, logging
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("calls", 100, "Calls in a round.", lower_bound=1)
@@ -81,22 +81,25 @@ def ratios(model, folder: pathlib.Path) -> dict:
     from tf_apil import serving
 
     bare = chain(model)
+    logging.set_verbosity(logging.WARNING)  # saving tells of assets that do not exist
     tf.saved_model.save(tf.Module(), str(folder / "bare"), signatures=bare)
     serving.export(model, folder / "policy", {})
     loaded = [tf.saved_model.load(str(folder / name)) for name in ("policy", "bare")]  # must outlive their signatures
-    functions = [each.signatures["serving_default"] for each in loaded] + [bare]
+    served, bare_loaded = (each.signatures["serving_default"] for each in loaded)
     inputs = {"observation": tf.constant(np.random.default_rng(1).normal(size=(1, model.observation_dim)), tf.float32)}
     if model.recurrent:
         inputs["state"] = model.initial_state(1)
 
-    def seconds(function) -> float:
+    calls = (lambda: served(**inputs), lambda: bare_loaded(**inputs), lambda: bare(*inputs.values()))
+
+    def seconds(call) -> float:
         start = time.perf_counter()
         for _ in range(FLAGS.calls):
-            function(**inputs)
+            call()
         return time.perf_counter() - start
 
-    [seconds(function) for function in functions]  # the first calls make the graphs
-    rounds = np.array([[seconds(function) for function in functions] for _ in range(FLAGS.rounds)])
+    [seconds(call) for call in calls]  # the first calls make the graphs
+    rounds = np.array([[seconds(call) for call in calls] for _ in range(FLAGS.rounds)])
     quartiles = np.quantile(rounds[:, :1] / rounds[:, 1:], [0.25, 0.5, 0.75], axis=0).round(2).tolist()
     return {
         key: {"median": quartiles[1][i], "quartiles": [quartiles[0][i], quartiles[2][i]]}

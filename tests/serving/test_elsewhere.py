@@ -191,3 +191,13 @@ def test_what_is_said_to_bad_input(one_line_error, tmp_path, flag, said):
     arguments = ["--policy=tf_apil/YouShallNotPassHumans-v0/walker-v1", flag.format(tmp=tmp_path)]
     message = one_line_error("binaries.export_policy", f"--root_dir={tmp_path / 'policy'}", *arguments)
     assert said in message and not (tmp_path / "policy").exists()
+
+
+@pytest.mark.slow
+def test_latency(run_program, tmp_path):
+    """A served step at batch 1 takes at most twice as long as its bare matrix products."""
+    done = run_program("benchmarks.latency", "--rounds=21", "--calls=50", f"--output={tmp_path / 'latency.json'}")
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads((tmp_path / "latency.json").read_text())
+    ratios = {name: row["ratio"]["median"] for name, row in result["policies"].items()}
+    assert len(ratios) == 4 and max(ratios.values()) <= 2, ratios

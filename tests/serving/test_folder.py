@@ -197,6 +197,15 @@ def test_the_first_format_is_read(exported, feed_forward):
     np.testing.assert_allclose(action, feed_forward.model(observations(2)).mean, atol=1e-5)
 
 
+def test_the_published_policy_is_read():
+    """That under results/, whose SavedModel answers alike."""
+    path = pathlib.Path(__file__).parents[2] / "results" / "adrl_you_shall_not_pass" / "policy"
+    policy = serving.load(path)
+    observation = np.random.default_rng(0).normal(size=(4, policy.observation_dim)).astype(np.float32)
+    out = tf.saved_model.load(str(path)).signatures["serving_default"](observation=tf.constant(observation))
+    np.testing.assert_allclose(policy.act(observation, None, None, True).action, out["action"], atol=1e-5)
+
+
 def test_the_first_format_without_arrays(exported):
     _as_first_format(exported)
     (exported / "policy.npz").unlink()
