@@ -81,15 +81,16 @@ def test_step_by_step(recurrent):
     assert np.abs(state).max() > 0.1
 
 
-def test_a_row_that_is_not_finite_leaves_the_others_alone(served, loaded):
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_a_row_that_is_not_finite_leaves_the_others_alone(served, loaded, entry):
     inputs = _inputs(served, 3)
     clean = loaded.signatures["serving_default"](**inputs)["action"].numpy()
     spoilt = inputs["observation"].numpy()
-    spoilt[1, 5] = np.nan
+    spoilt[1, 5] = entry
     inputs["observation"] = tf.constant(spoilt)
     out = loaded.signatures["serving_default"](**inputs)["action"].numpy()
     _close(out[[0, 2]], clean[[0, 2]])
-    assert np.isnan(out[1]).any()
+    assert np.isnan(out[1]).any() == np.isnan(entry)
 
 
 # Sampling.

@@ -26,12 +26,13 @@ def signatures(model: tf.keras.Model) -> dict[str, tf.types.experimental.Concret
             exp(log_std) noise. The seed is one number or two, such as a match's and a step's: every step wants
             another. The noise of a row is decided by the seed and the number of the row, and not by how many follow
             it: rows differ, and the first row of a batch gets what a batch of one would;
-        `value(observation [B, D]) -> value [B]`, in units of reward.
+        `value(observation [B, D]) -> value [B]`, in the units of the model's.
 
         Recurrent ones take a `state [B, ...]` in all three; `serving_default` and `sample` also give `state`, for the
         next step; and `initial_state(batch_size int32) -> state` is that at the start of a match.
 
-        A row whose observation is not finite gives what is not finite, and leaves the others alone.
+        A NaN in a row's observation makes that row's action NaN, and leaves the others alone. (What is infinite is
+        clipped, as any large number.)
     """
     dim = model.observation_dim
     inputs = [tf.TensorSpec([None, dim], tf.float32, "observation")]
