@@ -27,8 +27,8 @@ from zoo_loader.errors import ZooFileError
 FORMAT = "zoo_loader arrays 1"
 _MARKER = "format"
 _MAX_MEMBERS = 256
-_MAX_FILE_BYTES = 64 * 2**20  # Of any kind; pickles have a lower limit of their own.
-_MAX_UNZIPPED_BYTES = 64 * 2**20
+_MAX_FILE_BYTES = 32 * 2**20  # Of any kind; pickles have a lower limit of their own.
+_MAX_UNZIPPED_BYTES = 32 * 2**20
 _MAX_KEY_CHARS = 200
 _MAX_PARAMETERS = 40  # The published saves hold up to 3 lists of 15.
 
@@ -48,9 +48,10 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ZooFileError: The file is missing, damaged, hostile, or of an unknown kind or length; or it holds NaN,
             infinities or empty filters.
     """
-    return parse_arrays(read_bytes(path), str(path))
+    return parse_arrays(read_bytes(path), _shown(path))
 
 
+@np.errstate(all="ignore")  # Numbers that float32 cannot hold become infinite, and are refused as such.
 def parse_arrays(data: bytes, name: str) -> dict[str, np.ndarray]:
     """As `read_arrays`, from the bytes of a file that errors call `name`."""
     if not data:
@@ -106,24 +107,31 @@ def sha256(path: str | os.PathLike) -> str:
 def read_bytes(path: str | os.PathLike) -> bytes:
     """The bytes of a weight file; raises ZooFileError if it is missing, no regular file, unreadable or huge."""
     path = pathlib.Path(path)
+    name = _shown(path)
     try:
         if not path.exists():
-            raise ZooFileError(path, "no such file")
+            raise ZooFileError(name, "no such file")
         if not path.is_file():
-            raise ZooFileError(path, _NOT_REGULAR)
+            raise ZooFileError(name, _NOT_REGULAR)
         with open(path, "rb", opener=_open_without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):  # It was swapped for a pipe since.
-                raise ZooFileError(path, _NOT_REGULAR)
+                raise ZooFileError(name, _NOT_REGULAR)
             if status.st_size > _MAX_FILE_BYTES:
                 raise ZooFileError(
-                    path, f"has {status.st_size} bytes; above {_MAX_FILE_BYTES} nothing is read, and no weight file is"
+                    name, f"has {status.st_size} bytes; above {_MAX_FILE_BYTES} nothing is read, and no weight file is"
                 )
             return file.read(status.st_size)
     except (OSError, ValueError) as error:
         if isinstance(error, ZooFileError):
             raise
-        raise ZooFileError(repr(str(path)), f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ZooFileError(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _shown(path: str | os.PathLike) -> str:
+    """A path for messages: in quotes, its strange characters escaped, if it has such."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
 
 
 # From a pipe or a device, reading might never end.

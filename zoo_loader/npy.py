@@ -48,7 +48,8 @@ def parse(data: bytes | memoryview, name: str, allow_text: bool = False) -> np.n
     sizes = [] if sizes == [""] else sizes
     if not header or not all(_INTEGER.fullmatch(size) for size in sizes):
         raise ZooFileError(name, "the header of the .npy is not the one that numpy writes; the file is damaged")
-    descr = header["descr"].strip("'")
+    descr = header["descr"]
+    descr = descr[1:-1] if descr[0] == descr[-1] == "'" else ""
     if not NUMERIC_DTYPE.match(descr) and not (allow_text and _SHORT_TEXT.match(descr)):
         raise ZooFileError(
             name, "the .npy holds objects, records, text or complex numbers; only arrays of plain numbers are read"

@@ -1,0 +1,132 @@
+"""Small weight files of every kind that is read, made up here: what the hostile ones are made from."""
+
+import contextlib
+import io
+import pickle
+import sys
+import types
+import zipfile
+
+import numpy as np
+
+from zoo_loader import files, formats
+
+STATISTICS = "stable_baselines.common.running_mean_std RunningMeanStd"
+
+
+def every_kind_shrunken(units: int = 2) -> dict[str, bytes]:
+    """As `every_kind`, of networks so small that most bytes are structure; this process reads those from now on."""
+    formats.MLP_UNITS = formats.LSTM_UNITS = units
+    for make in formats.MAKERS.values():
+        architecture = make(3, 2)
+        for layout in architecture.file_layouts:
+            formats._BY_LENGTH[formats._size(layout)] = (architecture, layout)
+    return every_kind(3, 3, 2)
+
+
+def made_up(kind: str = "mlp", observation_dim: int = 3, action_dim: int = 2) -> dict[str, np.ndarray]:
+    """The arrays of a policy, any numbers; statistics that could be some."""
+    rng = np.random.default_rng(7)
+    return {
+        key: np.abs(rng.standard_normal(shape)).astype(np.float64 if "rms/" in key else np.float32)
+        for key, shape in formats.MAKERS[kind](observation_dim, action_dim).variables
+    }
+
+
+def weights(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """The arrays without the statistics, as a Stable Baselines save lists them."""
+    return [array for key, array in arrays.items() if not key.split("/")[0].endswith(("rms", "filter"))]
+
+
+@contextlib.contextmanager
+def _foreign(*names: str):
+    """Classes of modules that do not exist, for as long as it takes to pickle by their names."""
+    classes, added = [], []
+    for module, name in (full.split(" ") for full in names):
+        parts = module.split(".")
+        for n in range(len(parts)):
+            part = ".".join(parts[: n + 1])
+            if part not in sys.modules:
+                sys.modules[part] = types.ModuleType(part)
+                added.append(part)
+        classes.append(type(name, (), {"__module__": module, "__qualname__": name}))
+        setattr(sys.modules[module], name, classes[-1])
+    try:
+        yield classes
+    finally:
+        for part in added:
+            del sys.modules[part]
+
+
+class _Call:
+    """Pickles as a call of something that is named, with arguments and a state."""
+
+    def __init__(self, *parts):
+        self._parts = parts
+
+    def __reduce__(self):
+        return self._parts
+
+    def __call__(self):
+        """Never called: only what is callable can pickle as the beginning of a call."""
+
+
+def statistics(mean=None, var=None, count=9.0, protocol: int = 3) -> bytes:
+    """A pickled RunningMeanStd."""
+    with _foreign(STATISTICS) as (kind,):
+        value = kind()
+        value.__dict__.update(mean=np.zeros(3) if mean is None else mean, var=np.ones(3) if var is None else var)
+        value.count = count
+        return pickle.dumps(value, protocol)
+
+
+def save(*parameter_lists: list, protocol: int = 4, **settings) -> bytes:
+    """A saved model: settings that hold functions as code and a Box, as cloudpickle writes them; then parameters."""
+    names = ("_fill_function", "_make_skel_func", "_builtin_type")
+    with _foreign(*(f"cloudpickle.cloudpickle {name}" for name in names), "gym.spaces.box Box",
+                  "stable_baselines.common.policies MlpPolicy") as (fill, skeleton, builtin, box, policy):  # fmt: skip
+        code = _Call(_Call(builtin, ("CodeType",)), (1, 0, 1, 1, 19, b"\x88\x00S\x00", (None,), (), ("_",), "a.py"))
+        module = {"__package__": "", "__name__": "a", "__file__": "/home/somebody/a.py"}
+        function = _Call(fill, (_Call(skeleton, (code, 1, module)), {"globals": {}, "defaults": None, "dict": {}}))
+        space = _Call(box, (), {"dtype": np.dtype(np.float32), "low": np.full(3, -np.inf, np.float32), "shape": (3,)})
+        settings = {"gamma": 0.99, "n_steps": 2048, "lr_schedule": "const", "cliprange": function, "verbose": 1,
+                    "policy": policy, "observation_space": space, "seed": None, **settings}  # fmt: skip
+        lists = [list(parameters) for parameters in parameter_lists]
+        return pickle.dumps((settings, lists if len(lists) > 1 else lists[0]), protocol)
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def npz(arrays: dict[str, np.ndarray], compression: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for key, array in {files._MARKER: np.asarray(files.FORMAT), **arrays}.items():
+            archive.writestr(f"{key}.npy", npy(np.asarray(array)))
+    return buffer.getvalue()
+
+
+def every_kind(mlp_dim: int = 122, lstm_dim: int = 137, action_dim: int = 8) -> dict[str, bytes]:
+    """{file name: bytes} of every kind and protocol; the widths are those of published ones, unless told otherwise."""
+    policies = {kind: made_up(kind, lstm_dim if kind == "lstm" else mlp_dim, action_dim) for kind in formats.MAKERS}
+    vectors = {kind: formats.join_vector(arrays) for kind, arrays in policies.items()}
+    parameters = weights(policies["sb_mlp"])
+    found = {f"protocol{n}.pkl": pickle.dumps(vectors["mlp"], n) for n in range(pickle.HIGHEST_PROTOCOL + 1)}
+    found["numpy2.pkl"] = found["protocol3.pkl"].replace(b"numpy.core", b"numpy._core")
+    found["double.pkl"] = pickle.dumps(vectors["mlp"].astype(">f8"), 2)
+    found["lstm.pkl"] = pickle.dumps(vectors["lstm"], 3)
+    for protocol in (2, 4, 5):
+        found[f"save{protocol}.pkl"] = save(parameters, protocol=protocol)
+    found["three.pkl"] = save(parameters, parameters[:2], [])
+    found["retrained.pkl"] = save(weights(policies["mlp"]))
+    found["obs_rms.pkl"] = statistics()
+    found["obs_rms0.pkl"] = statistics(protocol=0)
+    found["ret_rms.pkl"] = statistics(np.float64(1.5), np.float64(2.5), protocol=4)
+    found["model.npy"] = npy(vectors["sb_mlp"])
+    found["model_double.npy"] = npy(vectors["lstm"].astype(">f8"))
+    found["policy.npz"] = npz(policies["mlp"])
+    found["deflated.npz"] = npz(policies["lstm"], zipfile.ZIP_DEFLATED)
+    return found
