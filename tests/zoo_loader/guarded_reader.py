@@ -59,24 +59,29 @@ class GuardedReader:
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
         (folder / "planted.py").write_text(f"open({_MARKER!r}, 'w').close()\nclass Thing: pass\n")
+        self._start()
+
+    def _start(self) -> None:
         here = pathlib.Path(__file__)
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here.parents[2], folder)))}
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here.parents[2], self.folder)))}
         self._child = subprocess.Popen(
             [sys.executable, str(here)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.folder, env=environment,
         )  # fmt: skip
 
     def _ask(self, *command) -> Report:
-        assert self._child.poll() is None, "the reader's process is gone: an earlier file killed it"
         self._child.stdin.write(json.dumps(command) + "\n")
         self._child.stdin.flush()
         answer = self._child.stdout.readline()
-        if not answer:
-            raise AssertionError(
-                f"the reader's process was killed (status {self._child.wait()}; -14: it hung for {_HANG_SECONDS} s) "
-                f"by {command}, at {(self.folder / _PROGRESS).read_text().strip()}"
-            )
-        return Report(**json.loads(answer))
+        if answer:
+            return Report(**json.loads(answer))
+        self.close()
+        status, last = self._child.returncode, (self.folder / _PROGRESS).read_text().strip()
+        self._start()  # For the next one.
+        raise AssertionError(
+            f"{command} ended the reader's process (status {status}; -14: it took over {_HANG_SECONDS} s); "
+            f"the last file was {last}"
+        )
 
     def read(self, path: str | os.PathLike) -> Report:
         """Has one file read."""

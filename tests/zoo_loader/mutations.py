@@ -71,12 +71,13 @@ class Mutator:
         data, starts = self._corpus[name], self._starts[name]
         ops = [data[start:stop] for start, stop in zip(starts, starts[1:], strict=False)]
         for _ in range(rng.choice((1, 1, 2, 4))):
+            ops = ops or [b"."]
             i, j = rng.randrange(len(ops)), rng.randrange(len(ops))
             kind = rng.randrange(6)
             if kind == 0:
                 ops[i], ops[j] = ops[j], ops[i]
             elif kind == 1:
-                del ops[min(i, len(ops) - 2)]
+                del ops[i]
             elif kind == 2:
                 ops[i:i] = [ops[j]] * rng.choice((1, 2, 50))
             elif kind == 3:
