@@ -26,6 +26,8 @@ _RK4, _EULER = mujoco.mjtIntegrator.mjINT_RK4, mujoco.mjtIntegrator.mjINT_EULER
 CANDIDATES = {
     "RK4 5 x 3 ms": (_RK4, 5, 1e-8),
     "RK4 3 x 5 ms, 1e-5": (_RK4, 3, 1e-5),
+    "RK4 3 x 5 ms, 1e-4": (_RK4, 3, 1e-4),
+    "RK4 3 x 5 ms, 1e-3": (_RK4, 3, 1e-3),
     "RK4 2 x 7.5 ms, 1e-5": (_RK4, 2, 1e-5),
     "Euler 10 x 1.5 ms, 1e-5": (_EULER, 10, 1e-5),
     "Euler 5 x 3 ms, 1e-5": (_EULER, 5, 1e-5),

@@ -388,3 +388,13 @@ def test_too_few_matches_threads_or_steps(number):
         _batch(1, num_threads=number)
     with pytest.raises(ValueError, match=f"max_steps is {number}"):
         _batch(1, max_steps=number)
+
+
+@pytest.mark.parametrize(
+    "name, substeps, integrator", [("original", 5, "RK4"), ("fast", 10, "EULER"), ("draft", 5, "EULER")]
+)
+def test_physics_of_the_game_with_long_steps(name, substeps, integrator):
+    """RunToGoalAnts has steps of 50 ms, which "fast" crosses in another way."""
+    model = games.make("multicomp/RunToGoalAnts-v0", 1, physics=name).model
+    assert model.opt.timestep == pytest.approx(0.05 / substeps, abs=1e-15)
+    assert model.opt.integrator == getattr(mujoco.mjtIntegrator, f"mjINT_{integrator}")
