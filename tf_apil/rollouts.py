@@ -61,13 +61,14 @@ class Table:
         sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self.game, self.policies, self.deterministic = game, list(policies), deterministic
         self._random = [np.random.default_rng(s) for s in sequence.spawn(2)]
-        self._observation = game.reset()
+        observation = game.reset()
+        self._observations = {half.start: observation[half] for half in game.halves}
         self._states = [policy.initial_state(game.num_matches) for policy in policies]
 
     @property
     def observation(self) -> np.ndarray:
         """`[M, 2, D]` that the next turns act on."""
-        return self._observation
+        return np.concatenate([self._observations[half.start] for half in self.game.halves])
 
     def turns(self, number: int | None = None) -> Iterator[Turn]:
         """Plays `number` steps in all matches (None: without end), yielding each half's by turns."""
@@ -99,14 +100,14 @@ class Table:
                 if step.done.any():
                     ended = matches.start + np.flatnonzero(step.done)
                     self._states[seat][ended] = self.policies[seat].initial_state(len(ended))
-        turn = Turn(matches, self._observation[matches].copy(), answers, step)
-        self._observation[matches] = step.observation
+        turn = Turn(matches, self._observations[matches.start], answers, step)
+        self._observations[matches.start] = step.observation
         return turn
 
     def _ask(self, matches: slice) -> tuple[PolicyStep, PolicyStep]:
         answers = []
         for seat, policy in enumerate(self.policies):
-            observation = self._observation[matches, seat].copy()
+            observation = np.ascontiguousarray(self._observations[matches.start][:, seat])
             state = None if self._states[seat] is None else self._states[seat][matches]
             answers.append(policy.act(observation, state, self._random[seat], self.deterministic[seat]))
         return tuple(answers)
