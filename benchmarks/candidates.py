@@ -76,7 +76,7 @@ def as_table(results: dict[str, dict]) -> str:
 
 
 def main() -> None:
-    from benchmarks import fidelity, throughput
+    from benchmarks import pairings, speed
     from tf_apil.games import physics as physics_lib
 
     path = pathlib.Path(FLAGS.output)
@@ -86,8 +86,10 @@ def main() -> None:
         if name in results or (FLAGS.candidate and name not in FLAGS.candidate):
             continue
         speeds = {}
-        for game_id, seats in fidelity.ZOO_OF_GAMES.items():
-            speeds[game_id.split("/")[1].removesuffix("-v0")] = throughput.physics_ratios(game_id, seats, (name,))[name]
+        for game_id, seats in pairings.ZOO_OF_GAMES.items():
+            speeds[game_id.split("/")[1].removesuffix("-v0")] = speed.physics_ratios(
+                game_id, seats, 128, 64, FLAGS.zoo_dir, (name,)
+            )[name]
         results[name] = {"matches": FLAGS.matches, **adversaries(name), "speed": speeds}
         print(name, json.dumps(results[name]), flush=True)
         path.write_text(json.dumps(results, indent=1) + "\n")

@@ -27,15 +27,6 @@ flags.DEFINE_multi_enum(
 )
 flags.DEFINE_multi_string("physics", ["original", "fast", "draft"], "Physics to play on.")
 
-ZOO_OF_GAMES = {
-    "multicomp/YouShallNotPassHumans-v0": ("ysnp/blocker", "ysnp/walker"),
-    "multicomp/KickAndDefend-v0": ("kick/kicker-v1", "kick/keeper-v1"),
-    "multicomp/SumoHumans-v0": ("sumo_humans/v3", "sumo_humans/v3"),
-    "multicomp/SumoAnts-v0": ("sumo_ants/v1", "sumo_ants/v1"),
-    "multicomp/RunToGoalHumans-v0": ("rtg_humans/1", "rtg_humans/2"),
-    "multicomp/RunToGoalAnts-v0": ("rtg_ants/1", "rtg_ants/2"),
-}
-
 
 def play_pairings(folder: pathlib.Path) -> None:
     """Plays what `results.json` lacks."""
@@ -59,10 +50,10 @@ def play_pairings(folder: pathlib.Path) -> None:
 
 def compare_observations(folder: pathlib.Path) -> None:
     """Writes `observations.json`."""
-    from benchmarks import observations
+    from benchmarks import observations, pairings
 
     distances, masses = [], []
-    for game, names in ZOO_OF_GAMES.items():
+    for game, names in pairings.ZOO_OF_GAMES.items():
         distances += observations.distances(game, names, FLAGS.steps)
         masses += [row for seat in (0, 1) if (row := observations.masses(game, names[seat], seat))]
     folder.mkdir(parents=True, exist_ok=True)

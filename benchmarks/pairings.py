@@ -7,6 +7,16 @@ SUMO_HUMANS, SUMO_ANTS = "multicomp/SumoHumans-v0", "multicomp/SumoAnts-v0"
 AUTO = {name: name.replace("-v0", "AutoContact-v0") for name in (SUMO_HUMANS, SUMO_ANTS)}
 RTG_HUMANS, RTG_ANTS = "multicomp/RunToGoalHumans-v0", "multicomp/RunToGoalAnts-v0"
 
+# Who plays whom where a benchmark wants matches of each game.
+ZOO_OF_GAMES = {
+    YSNP: ("ysnp/blocker", "ysnp/walker"),
+    KICK: ("kick/kicker-v1", "kick/keeper-v1"),
+    SUMO_HUMANS: ("sumo_humans/v3", "sumo_humans/v3"),
+    SUMO_ANTS: ("sumo_ants/v1", "sumo_ants/v1"),
+    RTG_HUMANS: ("rtg_humans/1", "rtg_humans/2"),
+    RTG_ANTS: ("rtg_ants/1", "rtg_ants/2"),
+}
+
 ALL = ("original", "fast", "draft")
 BOTH = ("original", "fast")
 

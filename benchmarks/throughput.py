@@ -8,7 +8,7 @@ same states and with the same controls. Both must end in the same states, or the
   sampling   both seats played by policies, rollouts written / raw, for every game
   training   sampling, PPO update and logging of one iteration of YouShallNotPass / raw
   fast, draft  environment steps per second against "original", the zoo's actions given, for every game
-  memory     bytes that a match adds to the process
+  memory     what MuJoCo allocates for a match
 
 A ratio moves by some hundredths from run to run and falls on a busy machine; the runs kept in results.json say so.
 """
@@ -42,7 +42,7 @@ SHIPPED = "tf_apil/YouShallNotPassHumans-v0/walker-v1"
 def seats(game_id: str, zoo_dir: str | None) -> tuple[str, str] | None:
     """Zoo policies for the two seats; our own where only those are at hand; None where there are none."""
     import zoo_loader
-    from benchmarks.fidelity import ZOO_OF_GAMES
+    from benchmarks.pairings import ZOO_OF_GAMES
     from zoo_loader import resolve
 
     names = ZOO_OF_GAMES[game_id]
@@ -73,58 +73,14 @@ def sampling(game_id: str, names: tuple[str, str]) -> dict:
     }
 
 
-def physics_ratios(game_id: str, names: tuple[str, str], others=("fast", "draft")) -> dict[str, float]:
-    """Environment steps per second on `others` over those on "original", policies' time left out."""
-    from tf_apil import games, rollouts
-    from tf_apil.opponents import named
-
-    tables, seconds = {}, {}
-    for name in ("original", *others):
-        game = games.make(game_id, FLAGS.matches, physics=name)
-        policies = tuple(named.policy(policy, game, FLAGS.zoo_dir) for policy in names)
-        tables[name], seconds[name] = rollouts.Table(game, policies, (False, False), 0), 0.0
-        _time_steps(game, seconds, name)
-    for _ in range(FLAGS.sampling_steps):
-        for table in tables.values():  # by turns, so that a disturbance hits all alike
-            list(table.turns(1))
-    for table in tables.values():
-        table.game.close()
-    return {name: round(seconds["original"] / seconds[name], 2) for name in others}
-
-
-def _time_steps(game, seconds: dict[str, float], name: str) -> None:
-    """Has the game played in one piece, and adds the time of its steps, judged and observed, to `seconds[name]`."""
-    begin, finish = game.begin, game.finish
-    game.halves = (slice(0, game.num_matches),)
-
-    def timed(function):
-        def call(*arguments):
-            start = time.perf_counter()
-            result = function(*arguments)
-            seconds[name] += time.perf_counter() - start
-            return result
-
-        return call
-
-    game.begin, game.finish = timed(begin), timed(finish)
-
-
 def memory_per_match(game_id: str) -> float:
-    """MiB that the process grows by for each of 256 more matches that have been stepped."""
+    """MiB that MuJoCo allocates for a match: its state, and its arena for contacts, most of which is never touched."""
     from tf_apil import games
 
-    def resident() -> int:
-        return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    games.make(game_id, 2).close()
-    before = resident()
-    game = games.make(game_id, 256)
-    game.reset()
-    for _ in range(20):
-        game.step(np.full((256, 2, game.action_dim), 0.3, np.float32))
-    grown = resident() - before
+    game = games.make(game_id, 1)
+    data = game.datas[0]
     game.close()
-    return round(grown / 256 / 2**20, 3)
+    return round((data.narena + data.nbuffer) / 2**20, 3)
 
 
 def training() -> dict:
@@ -148,7 +104,8 @@ def training() -> dict:
 
 
 def main() -> None:
-    from benchmarks.fidelity import ZOO_OF_GAMES
+    from benchmarks import speed
+    from benchmarks.pairings import ZOO_OF_GAMES
 
     result = {
         "physics": FLAGS.physics, "matches": FLAGS.matches, "threads": len(os.sched_getaffinity(0)),
@@ -161,7 +118,8 @@ def main() -> None:
         row: dict = {"MiB_per_match": memory_per_match(game_id)}
         names = seats(game_id, FLAGS.zoo_dir)
         if names:
-            row |= sampling(game_id, names) | physics_ratios(game_id, names)
+            row |= sampling(game_id, names)
+            row |= speed.physics_ratios(game_id, names, FLAGS.matches, FLAGS.sampling_steps, FLAGS.zoo_dir)
         result["games"][name] = row
         print(name, json.dumps(row), flush=True)
     result["training"] = training()

@@ -132,8 +132,11 @@ class GameBatch:
             ValueError: wrong shape; no match has moved then.
             RuntimeError: `reset` was not called yet, or a step that was begun is not finished.
         """
-        self.begin(actions, self._all)
-        return self.finish(self._all)
+        self._expect_none_begun()
+        actions, faults = self._checked(actions, 0, self.num_matches)
+        for half in self.halves:  # so that one is judged while the other is still being stepped
+            self._start(actions[half], half, {m: note for m, note in faults.items() if half.start <= m < half.stop})
+        return GameStep.join([self.finish(half) for half in self.halves])
 
     def begin(self, actions: np.ndarray, matches: slice) -> None:
         """Starts a step of some matches, and returns at once. `finish` must be called for the same ones.
@@ -150,6 +153,10 @@ class GameBatch:
             raise ValueError(f"matches {matches} are none of the halves {self.halves}.")
         self._expect_none_begun(part)
         actions, faults = self._checked(actions, *part)
+        self._start(actions, matches, faults)
+
+    def _start(self, actions: np.ndarray, matches: slice, faults: dict[int, str]) -> None:
+        part = _bounds(matches)
         controls = actions.reshape(len(actions), -1)
         first = part[0]
 

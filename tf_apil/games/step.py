@@ -35,3 +35,20 @@ class GameStep(NamedTuple):
     agent_done: np.ndarray
     terms: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
     faults: dict[int, str]
+
+    @classmethod
+    def join(cls, steps: list["GameStep"]) -> "GameStep":
+        """One step of all the matches of several, in order."""
+        if len(steps) == 1:
+            return steps[0]
+        terms = tuple(
+            {name: np.concatenate([step.terms[seat][name] for step in steps]) for name in steps[0].terms[seat]}
+            for seat in (0, 1)
+        )
+        faults = {match: note for step in steps for match, note in step.faults.items()}
+        arrays = {
+            name: np.concatenate([getattr(step, name) for step in steps])
+            for name in cls._fields
+            if name not in ("terms", "faults")
+        }
+        return cls(**arrays, terms=terms, faults=faults)
