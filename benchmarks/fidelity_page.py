@@ -112,7 +112,7 @@ def _row(pairing: pairings.Pairing, physics: str, row: dict | None) -> str:
     game = pairing.game.split("/")[1].removesuffix("-v0")
     known = " / ".join("-" if k is None else f"{k:.3f}" for k in pairing.known) if any(pairing.known) else ""
     if row is None:
-        return f"| {game} | {pairing.seat0} | {pairing.seat1} | {physics} | not played: no file | | | | | {known} |"
+        return f"| {game} | {pairing.seat0} | {pairing.seat1} | {physics} | not played | | | | | {known} |"
     shares = [
         f"{wins / row['matches']:.3f} [{low:.3f}, {high:.3f}]"
         for wins, (low, high) in zip(row["wins"], row["wilson95"], strict=True)
