@@ -24,6 +24,14 @@ matches of the original games, with the inertias of docs/physics.md, repeat step
 """
 
 
+_NOTES = {
+    pairings.RETRAINED: "Their authors' logs end with .960 and .937 of the matches won by the victims 0 and 1, against an "
+    "adversary that is not told; of those at hand, the victims do best against rl_2.\n",
+    pairings.ZOO: '"1.31": KickAndDefend by the authors of the adversarial-policies repository (1,000 matches, ties .017), '
+    "the random blocker by the logs of Wu et al.\n",
+}
+
+
 def write(folder: pathlib.Path, page: pathlib.Path) -> None:
     """Writes the page, and the figure beside it, from `results.json` and `observations.json` of `folder`."""
     rows = tables.read(folder)
@@ -99,6 +107,7 @@ def _win_rates(rows: list[dict]) -> list[str]:
     for group in dict.fromkeys(pairing.group for pairing in pairings.PAIRINGS):
         lines += [
             f"\n## {group}: every pairing\n" if group == pairings.ADVERSARIES else f"\n## {group}\n",
+            *([_NOTES[group]] if group in _NOTES else []),
             "| game | seat 0 | seat 1 | physics | matches | seat 0 wins | seat 1 wins | ties | mean length | 1.31 |",
             "|---|---|---|---|---|---|---|---|---|---|",
         ]
