@@ -25,10 +25,10 @@ matches of the original games, with the inertias of docs/physics.md, repeat step
 
 
 _NOTES = {
-    pairings.RETRAINED: "Their authors' logs end with .960 and .937 of the matches won by the victims 0 and 1, against an "
-    "adversary that is not told; of those at hand, the victims do best against rl_2.\n",
-    pairings.ZOO: '"1.31": KickAndDefend by the authors of the adversarial-policies repository (1,000 matches, ties .017), '
-    "the random blocker by the logs of Wu et al.\n",
+    pairings.RETRAINED: "Their authors' logs end with .960 and .937 of the matches won by the victims 0 and 1, against "
+    "an adversary that is not told; of those at hand, the victims do best against rl_2.\n",
+    pairings.ZOO: 'Under "1.31": KickAndDefend by the authors of the adversarial-policies repository (1,000 matches, '
+    "ties .017), the random blocker by the logs of Wu et al.\n",
 }
 
 
