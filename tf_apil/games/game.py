@@ -70,6 +70,7 @@ class Game(abc.ABC):
         layout: what the entries of an observation are, for messages and pages: (start, end, meaning).
         other_qpos: the entries of an observation that show the opponent's joints: what the papers' masks hide.
         auto_contact: whether the watched parties count as having touched from the start.
+        has_arena: whether matches differ in the radius of an arena.
         costs: terms of the move reward that the originals' `info` shows without their minus sign.
         players: of the two seats, in the compiled scene.
     """
@@ -84,6 +85,7 @@ class Game(abc.ABC):
     layout: tuple[tuple[int, int, str], ...]
     other_qpos: slice
     auto_contact: bool = False
+    has_arena: bool = False
     costs: tuple[str, ...] = ("reward_ctrl", "reward_contact")
     players: tuple[Player, Player]
 
@@ -114,11 +116,6 @@ class Game(abc.ABC):
     def progress(self, state: Snapshot) -> np.ndarray:
         """Returns `[M, 2]` how far players have come, for rewards that count their way, m."""
         return np.zeros((len(state.qpos), 2))
-
-    @property
-    def has_arena(self) -> bool:
-        """Whether matches differ in the radius of an arena."""
-        return False
 
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, random: np.random.Generator) -> Start:
         """Puts one match at a fresh start: defaults, plus U(-0.1, 0.1) on qpos and 0.1 N(0, 1) on qvel."""

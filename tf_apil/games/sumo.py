@@ -41,6 +41,7 @@ class _Sumo(Game):
     seats = ("fighter 0", "fighter 1")
     step_seconds = 0.015
     max_episode_steps = 500
+    has_arena = True
 
     def observe(self, state: Snapshot) -> np.ndarray:
         own = self.body.OBSERVATION_DIM
@@ -89,10 +90,6 @@ class _Sumo(Game):
         """`[M, 2]` how far inside the arena's edge the fighters are, m."""
         distances = [np.linalg.norm(player.position(state)[:, :2], axis=1) for player in self.players]
         return state.arena_radius[:, None] - np.stack(distances, axis=1)
-
-    @property
-    def has_arena(self) -> bool:
-        return True
 
     def reset(self, model: mujoco.MjModel, data: mujoco.MjData, random: np.random.Generator) -> Start:
         """Draws the arena's radius and where in it the fighters are dropped, one on each side of x = 0."""
