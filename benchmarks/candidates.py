@@ -31,6 +31,9 @@ CANDIDATES = {
     "RK4 2 x 7.5 ms, 1e-5": (_RK4, 2, 1e-5),
     "Euler 10 x 1.5 ms, 1e-5": (_EULER, 10, 1e-5),
     "Euler 5 x 3 ms, 1e-5": (_EULER, 5, 1e-5),
+    "Euler 5 x 3 ms, 1e-3": (_EULER, 5, 1e-3),
+    "Euler 4 x 3.75 ms, 1e-5": (_EULER, 4, 1e-5),
+    "Euler 4 x 3.75 ms, 1e-4": (_EULER, 4, 1e-4),
 }
 
 

@@ -41,8 +41,16 @@ class Recorder:
         start = data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy(), radius
         self.starts[match][len(self.controls[match])] = start
 
-    def raw_seconds(self) -> float:
+    def _radius(self, match: int, step: int) -> float:
+        """Of the arena that a match is played in at a step, m."""
+        return self.starts[match][max(t for t in self.starts[match] if t <= step)][-1]
+
+    def raw_seconds(self, in_turns: bool) -> float:
         """Seconds that bare `mj_step` needs for the noted steps, on as many free-running threads.
+
+        Args:
+            in_turns: whether a thread goes round its matches step by step, as a batch whose policies wait for every
+                step must; else it plays one match after another, whose state then stays in the core's cache.
 
         Raises:
             RuntimeError: a match ended elsewhere than in the batch: the comparison means nothing.
@@ -50,15 +58,17 @@ class Recorder:
         game = self.game
         datas = [mujoco.MjData(game.model) for _ in range(game.num_matches)]
 
-        def play(matches, model) -> None:
-            for match in matches:
+        def play(matches: range, model: mujoco.MjModel) -> None:
+            steps = range(len(self.controls[0]))
+            order = ((m, t) for t in steps for m in matches) if in_turns else ((m, t) for m in matches for t in steps)
+            for match, t in order:
                 data, starts = datas[match], self.starts[match]
-                for t, control in enumerate(self.controls[match]):
-                    if t in starts:
-                        data.qpos, data.qvel, data.qacc_warmstart, radius = starts[t]
-                        game.game.fit(model, radius)
-                    data.ctrl = control
-                    mujoco.mj_step(model, data, game.physics.substeps)
+                if t in starts:
+                    data.qpos, data.qvel, data.qacc_warmstart, radius = starts[t]
+                if game.game.has_arena:
+                    game.game.fit(model, self._radius(match, t))
+                data.ctrl = self.controls[match][t]
+                mujoco.mj_step(model, data, game.physics.substeps)
 
         shares = (range(i, game.num_matches, game.num_threads) for i in range(game.num_threads))
         threads = [threading.Thread(target=play, args=(share, copy.copy(game.model))) for share in shares]
@@ -77,14 +87,18 @@ class Recorder:
         return seconds
 
 
-def ratios(work, recorder: Recorder, rounds: int) -> list[float]:
-    """Raw seconds / seconds of `work()`, one for each of `rounds`, after one round to warm up."""
-    result = []
+def ratios(work, recorder: Recorder, rounds: int) -> dict[str, list[float]]:
+    """Raw seconds / seconds of `work()`, one for each of `rounds`, after one round to warm up.
+
+    "alone" is against raw matches played one after another, "in_turns" against the same step by step.
+    """
+    result: dict[str, list[float]] = {"alone": [], "in_turns": []}
     for round_ in range(rounds + 1):
         recorder.clear()
         start = time.perf_counter()
         work()
         seconds = time.perf_counter() - start
         if round_:
-            result.append(recorder.raw_seconds() / seconds)
+            for name, in_turns in (("alone", False), ("in_turns", True)):
+                result[name].append(recorder.raw_seconds(in_turns) / seconds)
     return result

@@ -68,8 +68,16 @@ def sampling(game_id: str, names: tuple[str, str]) -> dict:
     game.close()
     return {
         "policies": names,
-        "sampling_ratio": round(float(np.median(ratios)), 3),
-        "sampling_rounds": [round(r, 3) for r in ratios],
+        **told("sampling", ratios),
+    }
+
+
+def told(what: str, ratios: dict[str, list[float]]) -> dict:
+    """Medians and rounds, for the results file."""
+    return {
+        f"{what}_ratio": round(float(np.median(ratios["alone"])), 3),
+        f"{what}_ratio_in_turns": round(float(np.median(ratios["in_turns"])), 3),
+        f"{what}_rounds": [round(r, 3) for r in ratios["alone"]],
     }
 
 
@@ -98,8 +106,7 @@ def training() -> dict:
         ratios = recorder.ratios(run.train_one_iteration, recorder.Recorder(run.table.game), FLAGS.rounds)
     return {
         "victim": task.victim,
-        "training_ratio": round(float(np.median(ratios)), 3),
-        "training_rounds": [round(r, 3) for r in ratios],
+        **told("training", ratios),
     }
 
 

@@ -391,7 +391,7 @@ def test_too_few_matches_threads_or_steps(number):
 
 
 @pytest.mark.parametrize(
-    "name, substeps, integrator", [("original", 5, "RK4"), ("fast", 10, "EULER"), ("draft", 5, "EULER")]
+    "name, substeps, integrator", [("original", 5, "RK4"), ("fast", 10, "EULER"), ("draft", 4, "EULER")]
 )
 def test_physics_of_the_game_with_long_steps(name, substeps, integrator):
     """RunToGoalAnts has steps of 50 ms, which "fast" crosses in another way."""

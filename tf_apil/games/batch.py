@@ -87,7 +87,7 @@ class GameBatch:
         self._models = [self.model, *(copy.copy(self.model) for _ in range(self.num_threads - 1))]
         self._state = Snapshot(self.datas, game.fields, game.touch(self.model))
         self._controls = [data.ctrl for data in self.datas]
-        self._warnings = [data.warning.number[_BAD_STATE] for data in self.datas]
+        self._warnings = [memoryview(data.warning.number[_BAD_STATE]) for data in self.datas]  # cheaper to look at
         self._warned = np.zeros(num_matches, bool)
         self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(num_matches)]
         self._progress = np.zeros((num_matches, 2))
@@ -158,17 +158,22 @@ class GameBatch:
     def _start(self, actions: np.ndarray, matches: slice, faults: dict[int, str]) -> None:
         part = _bounds(matches)
         controls = actions.reshape(len(actions), -1)
-        first = part[0]
+        first, game, state, datas, models = part[0], self.game, self._state, self.datas, self._models
+        has_arena, substeps = game.has_arena, self.physics.substeps
+        self._warned[matches] = False
 
         def play(match: int, worker: int) -> None:
-            model, data = self._models[worker], self.datas[match]
-            self.game.fit(model, self._state.arena_radius[match])
+            # Python's lock is held in between the engine's calls, and the other threads wait for it: every line counts.
+            model, data = models[worker], datas[match]
+            if has_arena:
+                game.fit(model, state.arena_radius[match])
             self._controls[match][:] = controls[match - first]
-            mujoco.mj_step(model, data, self.physics.substeps)
+            mujoco.mj_step(model, data, substeps)
             mujoco.mj_rnePostConstraint(model, data)
-            self._state.take(match)
-            self._state.watch(match)
-            self._warned[match] = self._warnings[match].any()
+            state.take(match)
+            state.watch(match)
+            if any(self._warnings[match]):
+                self._warned[match] = True
 
         resting = (first + np.flatnonzero(self._resting[matches])).tolist()
         faults = {match: note for match, note in faults.items() if match not in resting}
@@ -273,7 +278,8 @@ class GameBatch:
             raise ValueError(f"{self.game_id} is played in an arena: give arena_radius, or call reset() first.")
         if elapsed_steps is not None:
             state.elapsed[match] = elapsed_steps
-        self._resting[match], self._warnings[match][:] = False, 0
+        self._resting[match] = False
+        self.datas[match].warning.number[_BAD_STATE] = 0
         there = self._started and not new_arena and _same(data.qpos, qpos) and _same(data.qvel, qvel)
         data.qpos[:], data.qvel[:] = qpos, qvel
         if there:

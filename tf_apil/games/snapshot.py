@@ -34,16 +34,16 @@ class Snapshot:
         self.elapsed = np.zeros(len(datas), np.int64)
         self.touched = np.zeros(len(datas), bool)
         self.arena_radius = np.full(len(datas), np.nan)
-        # (destination, source) views for each match, made once: taking them again costs more than the copies.
+        # (destination, source) bytes for each match, looked up once: that costs more than copying them.
         self._views = [
-            tuple((getattr(self, field)[match], getattr(data, field)) for field in fields)
+            tuple((_bytes(getattr(self, field)[match]), _bytes(getattr(data, field))) for field in fields)
             for match, data in enumerate(datas)
         ]
 
     def take(self, match: int) -> None:
         """Copies the fields of one match's `MjData`."""
         for destination, source in self._views[match]:
-            destination[...] = source
+            destination[:] = source
 
     def watch(self, match: int) -> None:
         """Notes whether the two watched parties touch now, in what the last step left."""
@@ -56,6 +56,10 @@ class Snapshot:
         for field in (*self._fields, *_MEMORY):
             setattr(part, field, getattr(self, field)[matches])
         return part
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return memoryview(array).cast("B")
 
 
 class Touch:
