@@ -3,10 +3,12 @@
     make bench
 
 Raw: as many free-running threads as the project uses, each calling nothing but `mj_step` on its own matches, from the
-same states and with the same controls. Both must end in the same states, or the comparison is refused.
+same states and with the same controls. Both must end in the same states, or the comparison is refused. It is done
+twice: match after match, whose state then stays in the core's cache ("ratio"), and step by step through all matches, as
+anybody must whose policies act in batches ("ratio_in_turns").
 
   sampling   both seats played by policies, rollouts written / raw, for every game
-  training   sampling, PPO update and logging of one iteration of YouShallNotPass / raw
+  training   sampling, updates and logging of one iteration of YouShallNotPass, by PPO and by APIL / raw
   fast, draft  environment steps per second against "original", the zoo's actions given, for every game
   memory     what MuJoCo allocates for a match
 
@@ -91,28 +93,28 @@ def memory_per_match(game_id: str) -> float:
     return round((data.narena + data.nbuffer) / 2**20, 3)
 
 
-def training() -> dict:
-    """Ratios of whole iterations of training on YouShallNotPass."""
+def training(learner) -> dict:
+    """Ratios of whole iterations of training on YouShallNotPass, by one method."""
     from benchmarks import recorder
     from tf_apil import demo
-    from tf_apil.agents.ppo import train_eval
+    from tf_apil.agents import task as task_lib
+    from tf_apil.agents import train_eval
 
-    task = train_eval.Task(
+    task = task_lib.Task(
         victim=demo.find_victim(FLAGS.zoo_dir), physics=FLAGS.physics, num_matches=FLAGS.matches,
         steps_per_match=FLAGS.steps,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        run = train_eval.Run(task, pathlib.Path(folder), None, 0, None, None)
+        run = train_eval.Run(task, pathlib.Path(folder), learner=learner)
         ratios = recorder.ratios(run.train_one_iteration, recorder.Recorder(run.table.game), FLAGS.rounds)
-    return {
-        "victim": task.victim,
-        **told("training", ratios),
-    }
+    return {"learner": learner.__name__, "victim": task.victim, **told("training", ratios)}
 
 
 def main() -> None:
     from benchmarks import speed
     from benchmarks.pairings import ZOO_OF_GAMES
+    from tf_apil.agents.apil.learner import APILLearner
+    from tf_apil.agents.ppo.learner import PPOLearner
 
     result = {
         "physics": FLAGS.physics, "matches": FLAGS.matches, "threads": len(os.sched_getaffinity(0)),
@@ -129,7 +131,7 @@ def main() -> None:
             row |= speed.physics_ratios(game_id, names, FLAGS.matches, FLAGS.sampling_steps, FLAGS.zoo_dir)
         result["games"][name] = row
         print(name, json.dumps(row), flush=True)
-    result["training"] = training()
+    result["training"] = [training(learner) for learner in (PPOLearner, APILLearner)]
     result["load_average"] = round(os.getloadavg()[0], 1)
     print(json.dumps(result["training"], indent=2))
     if FLAGS.output:
@@ -139,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main, ["tf_apil.agents.ppo.train_eval"])
+    program.run(main, ["tf_apil.agents.train_eval"])

@@ -5,6 +5,7 @@ import importlib
 import io
 import logging as python_logging
 import os
+import pathlib
 import re
 import sys
 import warnings
@@ -59,6 +60,7 @@ def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_argu
 
 
 def _parse_gin() -> None:
+    gin.add_config_file_search_path(pathlib.Path(__file__).parents[1])  # where files include each other from
     try:
         gin.parse_config_files_and_bindings(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, skip_unknown=False)
     except SyntaxError as error:

@@ -16,7 +16,7 @@ flags.DEFINE_integer("seed", None, "Seed of everything; else as gin says.", lowe
 
 
 def main() -> None:
-    from tf_apil.agents.ppo import train_eval
+    from tf_apil.agents import train_eval
 
     given = {name: FLAGS[name].value for name in ("num_env_steps", "seed") if FLAGS[name].present}
     policy = train_eval.train_eval(FLAGS.root_dir, zoo_dir=FLAGS.zoo_dir, **given)
@@ -24,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main, ["tf_apil.agents.ppo.train_eval"])
+    program.run(main, ["tf_apil.agents.train_eval"])

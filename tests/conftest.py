@@ -48,7 +48,7 @@ _FORKING = """
 import json, os, runpy, sys, traceback
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 sys.stderr = open(os.devnull, "w")
-import tf_apil.agents.ppo.train_eval
+import tf_apil.agents.train_eval
 sys.stderr = sys.__stderr__
 print("ready", flush=True)
 for line in sys.stdin:

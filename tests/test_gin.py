@@ -5,9 +5,18 @@ import pathlib
 
 import pytest
 
+from tf_apil import games
+
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted((ROOT / "gin").glob("**/*.gin"))
 PROGRAM = "binaries.train_adversary"
+
+
+def _whole(path: pathlib.Path) -> str:
+    """A file with what it includes."""
+    text = path.read_text(encoding="utf-8")
+    included = [line.split('"')[1] for line in text.splitlines() if line.startswith("include")]
+    return text + "".join(_whole(ROOT / name) for name in included)
 
 
 def _import_all_configurables() -> None:
@@ -29,9 +38,42 @@ def test_every_file_parses(clean_gin, path, monkeypatch):
     assert clean_gin.config_str()
 
 
+EXPERIMENTS = [path for path in FILES if path.parent.name == "gin" and "train_eval." in _whole(path)]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_experiment_builds(clean_gin, path, monkeypatch):
+    """Task and learner, as the file says; the policies that it names are known."""
+    from tf_apil.agents import task, train_eval
+    from tf_apil.opponents import named
+    from zoo_loader import catalogue
+
+    monkeypatch.chdir(ROOT)
+    clean_gin.parse_config_files_and_bindings([str(path)], [], skip_unknown=False)
+    made = task.VictimTask() if path.stem.startswith("retrain") else task.Task()
+    rules = games.get(made.game)
+    for name in [made.victim, *made.opponents]:
+        assert catalogue.is_known(name) or name in named.shipped()
+        if catalogue.is_known(name):  # the AutoContact games have the policies of those without
+            assert catalogue.get(name).game.replace("AutoContact", "") == made.game.replace("AutoContact", "")
+    assert not made.initial_policy or not path.stem.startswith(("adrl", "ap", "enhanced", "wu", "demo"))
+    chosen = [clean_gin.query_parameter("train_eval.learner").configurable.wrapped] if _bound(clean_gin) else []
+    for learner in chosen or [train_eval.FineTuneLearner if made.initial_policy else train_eval.PPOLearner]:
+        built = learner(rules.observation_dim, rules.action_dim, made.num_matches, 0)
+        assert made.batch_size % built.settings.get("num_minibatches", 1) == 0
+
+
+def _bound(gin) -> bool:
+    try:
+        gin.query_parameter("train_eval.learner")
+    except ValueError:
+        return False
+    return True
+
+
 def test_the_published_recipe_is_as_published(clean_gin):
     """Gleave et al. 2020: batches of 16384, 20 million steps, PPO2's settings."""
-    from tf_apil.agents.ppo import train_eval
+    from tf_apil.agents import train_eval
 
     clean_gin.parse_config_file(str(ROOT / "gin" / "adrl_you_shall_not_pass.gin"))
     task = train_eval.Task()

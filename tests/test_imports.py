@@ -15,7 +15,7 @@ LAYERS = (
     ("tf_apil.demo",),
     ("tf_apil.agents",),
     ("tf_apil.opponents", "tf_apil.evaluation", "tf_apil.serving"),
-    ("tf_apil.training", "tf_apil.rollouts"),
+    ("tf_apil.training", "tf_apil.rollouts", "tf_apil.testing"),
     ("tf_apil.models", "tf_apil.games"),
     ("tf_apil.versions",),
     ("zoo_loader",),

@@ -142,9 +142,31 @@ def test_whoever_stops_listening_leaves_nothing_under_way():
     assert memories == [0, 0, 1, 1, 2, 2]
 
 
+@pytest.mark.parametrize("seat", [0, 1])
+def test_a_policy_that_sees_both_is_given_both_its_own_first(seat):
+    policies = [EchoPolicy("a"), EchoPolicy("b")]
+    seen = []
+
+    class Seer(EchoPolicy):
+        sees_both = True
+
+        def act(self, observation, state, random, deterministic):
+            seen.append(observation)
+            return super().act(observation[:, 0], state, random, deterministic)
+
+    policies[seat] = Seer("seer")
+    list(rollouts.Table(CountingGame(), tuple(policies), (True, True), seed=0).turns(2))
+    assert policies[1 - seat].calls[0][0].shape == (2, OBSERVATION_DIM)
+    for step, observation in enumerate(seen):
+        assert observation.shape == (2, 2, OBSERVATION_DIM)
+        # [match, seat, number of the match, step], of the own seat and then of the other
+        for match in (0, 1):
+            assert observation[match].tolist() == [[match, seat, 0, step], [match, 1 - seat, 0, step]]
+
+
 @pytest.mark.parametrize("halves", [(slice(0, 2),), (slice(0, 1), slice(1, 2))], ids=["whole", "halves"])
 @pytest.mark.parametrize("seat", [0, 1])
-def test_collect_keeps_every_step_of_one_seat(halves, seat):
+def test_collect_keeps_every_step_of_both_seats_the_learners_first(halves, seat):
     policies = EchoPolicy("a", info=True), EchoPolicy("b", recurrent=True, mark=100)
     table = rollouts.Table(CountingGame(halves), policies, (True, False), seed=0)
     rollout = rollouts.collect(table, seat, 6)
@@ -152,23 +174,24 @@ def test_collect_keeps_every_step_of_one_seat(halves, seat):
     step = np.array([[0, 0], [1, 1], [2, 2], [0, 3], [1, 4], [2, 0]])
     number = np.array([[0, 0], [0, 0], [0, 0], [1, 0], [1, 0], [1, 1]])
     match = np.tile([0, 1], (6, 1))
-    np.testing.assert_array_equal(
-        rollout.raw_observation, np.stack([match, np.full((6, 2), seat), number, step], axis=2)
-    )
-    calls = 100 * seat + (np.tile(np.arange(1, 7)[:, None], 2) if len(halves) == 1 else np.arange(1, 13).reshape(6, 2))
-    np.testing.assert_array_equal(rollout.action, np.stack([step, calls], axis=2))
+    calls = np.tile(np.arange(1, 7)[:, None], 2) if len(halves) == 1 else np.arange(1, 13).reshape(6, 2)
+    for place, whose in enumerate((seat, 1 - seat)):
+        np.testing.assert_array_equal(
+            rollout.observation[:, :, place], np.stack([match, np.full((6, 2), whose), number, step], axis=2)
+        )
+        np.testing.assert_array_equal(rollout.action[:, :, place], np.stack([step, 100 * whose + calls], axis=2))
+        np.testing.assert_array_equal(rollout.sparse_reward[:, :, place], 100 * match + 10 * (step + 1) + whose)
+        np.testing.assert_array_equal(rollout.dense_reward[:, :, place], step)
+        np.testing.assert_array_equal(rollout.last_observation[:, place], [[0, whose, 2, 0], [1, whose, 1, 1]])
     np.testing.assert_array_equal(rollout.elapsed_steps, step + 1)
-    np.testing.assert_array_equal(rollout.sparse_reward, 100 * match + 10 * (step + 1) + seat)
-    np.testing.assert_array_equal(rollout.dense_reward, step)
     done = np.array([[0, 0], [0, 0], [1, 0], [0, 0], [0, 1], [1, 0]], bool)
     np.testing.assert_array_equal(rollout.done, done)
     np.testing.assert_array_equal(rollout.winner, np.where(done, match, -1))
-    np.testing.assert_array_equal(rollout.last_observation, [[0, seat, 2, 0], [1, seat, 1, 1]])
-    assert rollout.cut_off.shape == (0, 2) and rollout.cut_observation.shape == (0, OBSERVATION_DIM)
-    assert rollout.action.dtype == rollout.raw_observation.dtype == np.float32
+    assert rollout.cut_off.shape == (0, 2) and rollout.cut_observation.shape == (0, 2, OBSERVATION_DIM)
+    assert rollout.action.dtype == rollout.observation.dtype == rollout.cut_observation.dtype == np.float32
     if seat == 0:
         assert rollout.info.keys() == {"twice", "step"}
-        np.testing.assert_array_equal(rollout.info["twice"], 2 * rollout.action)
+        np.testing.assert_array_equal(rollout.info["twice"], 2 * rollout.action[:, :, 0])
         np.testing.assert_array_equal(rollout.info["step"], step)
     else:
         assert rollout.info == {}
@@ -176,7 +199,7 @@ def test_collect_keeps_every_step_of_one_seat(halves, seat):
 
 def test_the_last_observation_is_the_next_rollouts_first(table):
     first, second = rollouts.collect(table, 0, 4), rollouts.collect(table, 0, 2)
-    np.testing.assert_array_equal(first.last_observation, second.raw_observation[0])
+    np.testing.assert_array_equal(first.last_observation, second.observation[0])
 
 
 def test_a_policy_of_another_game_cannot_sit_down():
@@ -211,7 +234,7 @@ def test_collect_keeps_the_last_states_of_matches_that_were_cut_off():
     def noting(matches):
         step = finish(matches)
         ends.extend(
-            (step.elapsed_steps[row], *step.final_observation[row, 1]) for row in np.flatnonzero(step.truncated)
+            (step.elapsed_steps[row], step.final_observation[row].copy()) for row in np.flatnonzero(step.truncated)
         )
         return step
 
@@ -219,4 +242,5 @@ def test_collect_keeps_the_last_states_of_matches_that_were_cut_off():
     rollout = rollouts.collect(rollouts.Table(game, policies, (False, False), 0), 1, 4)
     assert rollout.cut_off.tolist() == [[2, match] for match in range(8)] and rollout.done[2].all()
     assert {int(end[0]) for end in ends} == {3}
-    np.testing.assert_array_equal(rollout.cut_observation, np.array(ends)[:, 1:].astype(np.float32))
+    own_first = np.array([observation[[1, 0]] for _, observation in ends])
+    np.testing.assert_array_equal(rollout.cut_observation, own_first)

@@ -6,7 +6,7 @@ from absl import logging
 
 import zoo_loader
 from tf_apil import games
-from tf_apil.agents.ppo import train_eval
+from tf_apil.agents import train_eval
 from tf_apil.evaluation import figures, films, tables
 from tf_apil.games import rendering
 from tf_apil.opponents import named

@@ -1,10 +1,11 @@
 """Seats two policies at a batch of matches and plays: step by step, or into time-major arrays for a learner."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from tf_apil.games import streams
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.step import GameStep
 from tf_apil.models.policy import Policy, PolicyStep
@@ -15,15 +16,39 @@ class Turn(NamedTuple):
 
     Attributes:
         matches: which, a slice.
-        observation: `[m, 2, D]` that both seats acted on.
+        observation: `[m, 2, D]` before the step, as the game gave it.
         policy_steps: what seat 0 and seat 1 answered.
         step: what came of it, of these matches alone.
+        masked: by seat, for those whose view is masked: what they saw before the step, and what they would see at its
+            end if no match began anew; `[m, 2, D]` each, own first.
     """
 
     matches: slice
     observation: np.ndarray
     policy_steps: tuple[PolicyStep, PolicyStep]
     step: GameStep
+    masked: dict[int, tuple[np.ndarray, np.ndarray]]
+
+    def seen_by(self, seat: int) -> np.ndarray:
+        """`[m, 2, D]`, own first: what a seat acted on."""
+        return self.masked[seat][0] if seat in self.masked else self.observation[:, own_first(seat)]
+
+    def seen_last_by(self, seat: int) -> np.ndarray:
+        """`[m, 2, D]`, own first: what a seat saw at the end of the step, before a match began anew."""
+        return self.masked[seat][1] if seat in self.masked else self.step.final_observation[:, own_first(seat)]
+
+
+class View(Protocol):
+    """What stands between the game and the eyes of one seat (`opponents.disturbances` has some)."""
+
+    def __call__(self, observation: np.ndarray, matches: slice, begun: np.ndarray) -> np.ndarray:
+        """What is seen of `observation` `[m, 2, D]`, own first; `begun` `[m]`: of which matches it is the first."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that it remembers, for a checkpoint."""
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Takes what `arrays` gave."""
 
 
 class Table:
@@ -39,6 +64,7 @@ class Table:
         policies: tuple[Policy, Policy],
         deterministic: tuple[bool, bool],
         seed: int | np.random.SeedSequence,
+        views: tuple[View | None, View | None] = (None, None),
     ):
         """Seats the policies and resets the matches.
 
@@ -47,6 +73,7 @@ class Table:
             policies: of seat 0 and seat 1.
             deterministic: which of them act by their mean.
             seed: of the policies' chance, a stream for each seat.
+            views: what stands between the game and the eyes of seat 0 and seat 1; None: nothing.
 
         Raises:
             ValueError: a policy is not made for this game.
@@ -61,14 +88,53 @@ class Table:
         sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self.game, self.policies, self.deterministic = game, list(policies), deterministic
         self._random = [np.random.default_rng(s) for s in sequence.spawn(2)]
+        self._views = {seat: view for seat, view in enumerate(views) if view is not None}
+        self._observations: dict[int, np.ndarray] = {}
+        self._masked: dict[int, dict[int, np.ndarray]] = {}  # by the half's start, then by seat
         observation = game.reset()
-        self._observations = {half.start: observation[half] for half in game.halves}
+        for half in game.halves:
+            self._show(half, observation[half], np.ones(half.stop - half.start, bool))
         self._states = [policy.initial_state(game.num_matches) for policy in policies]
 
     @property
     def observation(self) -> np.ndarray:
-        """`[M, 2, D]` that the next turns act on."""
+        """`[M, 2, D]` as the game gave it last."""
         return np.concatenate([self._observations[half.start] for half in self.game.halves])
+
+    def seen_by(self, seat: int) -> np.ndarray:
+        """`[M, 2, D]`, own first: what a seat will act on in the next turns."""
+        return np.concatenate([self._seen_by(seat, half) for half in self.game.halves])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that decides how play goes on, by name, for a checkpoint: the matches, what is seen of them, the states
+        and the chance of the policies. Only between two calls of `turns`."""
+        arrays = {f"game/{name}": value for name, value in self.game.arrays().items()}
+        arrays["observation"] = self.observation
+        for seat in (0, 1):
+            arrays[f"stream{seat}"] = streams.to_array(self._random[seat])
+            if self._states[seat] is not None:
+                arrays[f"state{seat}"] = self._states[seat].copy()
+            if seat in self._views:
+                arrays[f"masked{seat}"] = self.seen_by(seat)
+                arrays |= {f"view{seat}/{name}": value for name, value in self._views[seat].arrays().items()}
+        return arrays
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Takes what `arrays` gave; play goes on bit for bit, with the same policies.
+
+        Raises:
+            ValueError: it is of another game or another number of matches.
+        """
+        self.game.restore(under(arrays, "game/"))
+        for seat in (0, 1):
+            self._random[seat] = streams.from_array(arrays[f"stream{seat}"])
+            if self._states[seat] is not None:
+                self._states[seat] = np.array(arrays[f"state{seat}"])
+            if seat in self._views:
+                self._views[seat].restore(under(arrays, f"view{seat}/"))
+        for half in self.game.halves:
+            self._observations[half.start] = np.array(arrays["observation"][half])
+            self._masked[half.start] = {seat: np.array(arrays[f"masked{seat}"][half]) for seat in self._views}
 
     def turns(self, number: int | None = None) -> Iterator[Turn]:
         """Plays `number` steps in all matches (None: without end), yielding each half's by turns."""
@@ -100,37 +166,60 @@ class Table:
                 if step.done.any():
                     ended = matches.start + np.flatnonzero(step.done)
                     self._states[seat][ended] = self.policies[seat].initial_state(len(ended))
-        turn = Turn(matches, self._observations[matches.start], answers, step)
-        self._observations[matches.start] = step.observation
-        return turn
+        before, masked = self._observations[matches.start], self._masked[matches.start]
+        nobody = np.zeros(len(step.done), bool)
+        masked = {
+            seat: (seen, self._views[seat](step.final_observation[:, own_first(seat)], matches, nobody))
+            for seat, seen in masked.items()
+        }
+        self._show(matches, step.observation, step.done)
+        return Turn(matches, before, answers, step, masked)
+
+    def _show(self, matches: slice, observation: np.ndarray, begun: np.ndarray) -> None:
+        """Lays before the policies what they will act on next."""
+        self._observations[matches.start] = observation
+        self._masked[matches.start] = {
+            seat: view(observation[:, own_first(seat)], matches, begun) for seat, view in self._views.items()
+        }
+
+    def _seen_by(self, seat: int, matches: slice) -> np.ndarray:
+        masked = self._masked[matches.start]
+        return masked[seat] if seat in masked else self._observations[matches.start][:, own_first(seat)]
 
     def _ask(self, matches: slice) -> tuple[PolicyStep, PolicyStep]:
         answers = []
         for seat, policy in enumerate(self.policies):
-            observation = np.ascontiguousarray(self._observations[matches.start][:, seat])
+            if getattr(policy, "sees_both", False):
+                observation = self._seen_by(seat, matches)
+            elif seat in self._views:
+                observation = self._masked[matches.start][seat][:, 0]
+            else:
+                observation = self._observations[matches.start][:, seat]
             state = None if self._states[seat] is None else self._states[seat][matches]
+            observation = np.ascontiguousarray(observation)
             answers.append(policy.act(observation, state, self._random[seat], self.deterministic[seat]))
         return tuple(answers)
 
 
 class Rollout(NamedTuple):
-    """T steps of M matches as the learner in one seat saw them; time-major.
+    """T steps of M matches as the learner in one seat lived through them; time-major. Pairs are (own, the other's).
 
     Attributes:
-        raw_observation: `[T, M, D]` float32, as the game gave it.
-        action: `[T, M, A]` float32.
+        observation: `[T, M, 2, D]` float32, as the learner saw it.
+        action: `[T, M, 2, A]` float32.
         info: what the learner's policy kept of every step, `[T, M, ...]` by name (`models.policy.LearningPolicy`).
-        last_observation: `[M, D]` after the last step, for bootstrapping.
-        sparse_reward, dense_reward: `[T, M]` of the learner's seat.
+        last_observation: `[M, 2, D]` after the last step, for bootstrapping.
+        sparse_reward, dense_reward: `[T, M, 2]`.
         done: `[T, M]` bool.
         winner: `[T, M]` int: seat, or -1.
+        opponent: `[T, M]` int, which of several opponents (`opponents.mixture`) played; zeros where there is one.
         elapsed_steps: `[T, M]` int; where done, the length of the match.
         cut_off: `[K, 2]` int, (step, match) where a match was cut off by a limit that is none of its rules: what would
             have come is not nothing.
-        cut_observation: `[K, D]` the last observations of these matches.
+        cut_observation: `[K, 2, D]` the last observations of these matches.
     """
 
-    raw_observation: np.ndarray
+    observation: np.ndarray
     action: np.ndarray
     info: dict[str, np.ndarray]
     last_observation: np.ndarray
@@ -138,45 +227,59 @@ class Rollout(NamedTuple):
     dense_reward: np.ndarray
     done: np.ndarray
     winner: np.ndarray
+    opponent: np.ndarray
     elapsed_steps: np.ndarray
     cut_off: np.ndarray
     cut_observation: np.ndarray
 
 
 def collect(table: Table, seat: int, num_steps: int) -> Rollout:
-    """Plays `num_steps` steps in every match and keeps what the learner in `seat` saw, did and got."""
+    """Plays `num_steps` steps in every match and keeps what the learner in `seat` lived through."""
+    pair, num_matches = own_first(seat), table.game.num_matches
     rows: dict[str, np.ndarray] = {}
     cut_off, cut_observation = [], []
     played = dict.fromkeys((half.start for half in table.game.halves), 0)
 
     for turn in table.turns(num_steps):
-        answer, step, matches = turn.policy_steps[seat], turn.step, turn.matches
+        step, matches = turn.step, turn.matches
+        own, other = turn.policy_steps[seat], turn.policy_steps[1 - seat]
         kept = {
-            "raw_observation": turn.observation[:, seat],
-            "action": answer.action,
-            **{"info/" + name: value for name, value in answer.info.items()},
-            "sparse_reward": step.sparse_reward[:, seat],
-            "dense_reward": step.dense_reward[:, seat],
+            "observation": turn.seen_by(seat),
+            "action": np.stack([own.action, other.action], axis=1),
+            **{"info/" + name: value for name, value in own.info.items()},
+            "sparse_reward": step.sparse_reward[:, pair],
+            "dense_reward": step.dense_reward[:, pair],
             "done": step.done,
             "winner": step.winner,
+            "opponent": other.info.get("opponent", np.zeros(len(step.done), int)),
             "elapsed_steps": step.elapsed_steps,
         }
         t = played[matches.start]
         played[matches.start] += 1
         for name, value in kept.items():
             if name not in rows:
-                rows[name] = np.empty((num_steps, table.game.num_matches, *value.shape[1:]), value.dtype)
+                rows[name] = np.empty((num_steps, num_matches, *value.shape[1:]), value.dtype)
             rows[name][t, matches] = value
         for row in np.flatnonzero(step.truncated):
             match = matches.start + int(row)
             if match not in step.faults:  # of a state that blew up nothing can be expected
                 cut_off.append((t, match))
-                cut_observation.append(step.final_observation[row, seat])
+                cut_observation.append(turn.seen_last_by(seat)[row])
     info = {name[5:]: rows.pop(name) for name in list(rows) if name.startswith("info/")}
     return Rollout(
         info=info,
-        last_observation=table.observation[:, seat].copy(),
+        last_observation=table.seen_by(seat),
         cut_off=np.array(cut_off, int).reshape(-1, 2),
-        cut_observation=np.array(cut_observation, np.float32).reshape(-1, table.game.observation_dim),
+        cut_observation=np.array(cut_observation, np.float32).reshape(-1, 2, table.game.observation_dim),
         **rows,
     )
+
+
+def own_first(seat: int) -> list[int]:
+    """The order of seats as one of them counts."""
+    return [seat, 1 - seat]
+
+
+def under(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names start with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

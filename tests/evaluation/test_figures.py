@@ -53,6 +53,14 @@ def test_a_run_in_which_no_match_ended_yet(tmp_path):
     _assert_is_figure(figures.learning_curve({"run": tmp_path}, tmp_path / "figures" / "curve.png"))
 
 
+def test_curves_of_methods_with_runs_of_different_lengths(tmp_path):
+    runs = [_run(tmp_path / str(i), 3 + 2 * i) for i in range(3)]
+    path = figures.method_curves({"one": runs[:1], "two": runs[1:]}, tmp_path / "figures" / "curves.png")
+    _assert_is_figure(path)
+    with pytest.raises(ValueError, match="needs at least one folder"):
+        figures.method_curves({"one": []}, tmp_path / "curves.png")
+
+
 def test_smoothing_weighs_batches_by_their_matches():
     # Wins 1 of 1, 0 of 3, 2 of 4; the last two batches together: 2 of 7.
     smoothed = figures.smooth(np.array([1.0, 0.0, 0.5]), np.array([1.0, 3.0, 4.0]), 2)

@@ -54,14 +54,45 @@ def learning_curve(
         _draw_run(ax, label, records, _COLOURS[i % len(_COLOURS)], smoothing)
     for label, value in (references or {}).items():
         _draw_reference(ax, label, value)
-    _rate_axis(ax.yaxis)
-    ax.set_ylim(-0.02, 1.02)
-    ax.set_xlim(left=0)
-    ax.set_xlabel("environment steps")
-    ax.set_ylabel("adversary wins (share of matches)")
-    ax.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
+    _wins_over_steps(ax)
     if any("Eval/WinRate" in record for records in runs.values() for record in records):
         ax.plot([], [], "o-", color=_GREY, markersize=4.5, markeredgecolor="white", linewidth=1.2, label=_EVALUATION)
+    picture.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8.5)
+    return _save(picture, path)
+
+
+def method_curves(
+    groups: Mapping[str, Sequence[str | os.PathLike]], path: str | os.PathLike, *, smoothing: int = 25
+) -> pathlib.Path:
+    """Draws the win rates of several methods over training: a thin line for each run, a thick one for their mean.
+
+    Lines show the share of wins over the last `smoothing` batches. Means go as far as the shortest of a group's runs.
+
+    Args:
+        groups: {label: folders of runs}, whose batches are of one size.
+        path: of the PNG; its folder is made if missing.
+        smoothing: batches that the lines look back over.
+
+    Returns:
+        `path`.
+
+    Raises:
+        FileNotFoundError: a folder holds no run.
+        ValueError: no group, or `path` does not end in `.png`.
+    """
+    if not groups or not all(groups.values()):
+        raise ValueError("no run was given: every method needs at least one folder of a run.")
+    picture, ax = _new_figure(6.4, 4.0)
+    for i, (label, folders) in enumerate(groups.items()):
+        colour = _COLOURS[i % len(_COLOURS)]
+        curves = [_curve(metrics.read(pathlib.Path(folder)), smoothing) for folder in folders]
+        for steps, rate in curves:
+            ax.plot(steps, rate, color=colour, linewidth=0.8, alpha=0.4)
+        length = min(len(steps) for steps, _ in curves)
+        mean = np.mean([rate[:length] for _, rate in curves], axis=0)
+        seeds = f"{len(curves)} seeds" if len(curves) > 1 else "1 seed"
+        ax.plot(curves[0][0][:length], mean, color=colour, linewidth=2, label=f"{label} ({seeds})")
+    _wins_over_steps(ax)
     picture.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8.5)
     return _save(picture, path)
 
@@ -105,6 +136,25 @@ def win_rates(rows: Sequence[Mapping], path: str | os.PathLike) -> pathlib.Path:
     ax.grid(axis="y", visible=False)
     ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.1)
     return _save(picture, path)
+
+
+def _wins_over_steps(ax: axes.Axes) -> None:
+    _rate_axis(ax.yaxis)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_xlim(left=0)
+    ax.set_xlabel("environment steps")
+    ax.set_ylabel("adversary wins (share of matches)")
+    ax.xaxis.set_major_formatter(ticker.EngFormatter(sep="\N{THIN SPACE}"))
+
+
+def _curve(records: list[dict[str, float]], smoothing: int) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and smoothed share of wins of the batches in which a match ended."""
+    ended = [record for record in records if "Metrics/WinRate" in record]
+    steps, rate, number = (
+        np.array([record[name] for record in ended], float)
+        for name in ("env_steps", "Metrics/WinRate", "Metrics/NumberOfEpisodes")
+    )
+    return steps, smooth(rate, number, smoothing)
 
 
 def _draw_run(ax: axes.Axes, label: str, records: list[dict[str, float]], colour: str, smoothing: int) -> None:

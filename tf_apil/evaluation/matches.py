@@ -8,6 +8,7 @@ from scipy import stats
 
 from tf_apil import games, rollouts
 from tf_apil.models.policy import Policy
+from tf_apil.opponents import disturbances
 
 
 class Outcome(NamedTuple):
@@ -33,6 +34,7 @@ def play(
     num_parallel: int = 64,
     num_threads: int | None = None,
     progress: bool = False,
+    masks: tuple[str | None, str | None] = (None, None),
 ) -> Outcome:
     """Plays `num_matches` matches.
 
@@ -49,9 +51,10 @@ def play(
         num_parallel: matches in play at once (part of what the seed decides).
         num_threads: None for all cores.
         progress: show a bar where there is a terminal.
+        masks: what the seats are kept from seeing of each other: None or kinds of `opponents.disturbances`.
 
     Raises:
-        ValueError: no such game or physics, a policy of another game, or `num_matches` below 1.
+        ValueError: no such game, physics or mask, a policy of another game, or `num_matches` below 1.
     """
     if num_matches < 1:
         raise ValueError(f"num_matches is {num_matches}; play at least 1.")
@@ -59,10 +62,11 @@ def play(
     quota = np.full(parallel, num_matches // parallel)
     quota[: num_matches % parallel] += 1
     winner, length = [], []
-    game_seed, policy_seed = np.random.SeedSequence(seed).spawn(2)
+    game_seed, policy_seed, *view_seeds = np.random.SeedSequence(seed).spawn(4)
     game = games.make(game_id, parallel, game_seed, num_threads, physics)
+    views = disturbances.views(masks, game_id, parallel, view_seeds)
     with tqdm.auto.tqdm(total=num_matches, unit="match", disable=None if progress else True) as bar:
-        for turn in rollouts.Table(game, policies, deterministic, policy_seed).turns():
+        for turn in rollouts.Table(game, policies, deterministic, policy_seed, views).turns():
             mine = quota[turn.matches]  # a view
             counted = np.flatnonzero(turn.step.done & (mine > 0))
             mine[counted] -= 1

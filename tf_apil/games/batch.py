@@ -6,6 +6,7 @@ import os
 import mujoco
 import numpy as np
 
+from tf_apil.games import faults, streams
 from tf_apil.games import physics as physics_lib
 from tf_apil.games.game import Game, Verdict
 from tf_apil.games.snapshot import Snapshot
@@ -13,7 +14,7 @@ from tf_apil.games.step import GameStep
 from tf_apil.games.workers import Workers
 
 _BAD_STATE = slice(mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQACC + 1)
-_AT_FAULT = "the match counts as a tie, its last observation and rewards as zeros, and it starts again"
+_WHOLE_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _LEAST_TO_HALVE = 8  # matches
 _CUT_OFF = 500  # steps, in games whose rules have no limit of their own
 
@@ -133,9 +134,9 @@ class GameBatch:
             RuntimeError: `reset` was not called yet, or a step that was begun is not finished.
         """
         self._expect_none_begun()
-        actions, faults = self._checked(actions, 0, self.num_matches)
+        actions, notes = self._checked(actions, 0, self.num_matches)
         for half in self.halves:  # so that one is judged while the other is still being stepped
-            self._start(actions[half], half, {m: note for m, note in faults.items() if half.start <= m < half.stop})
+            self._start(actions[half], half, {m: note for m, note in notes.items() if half.start <= m < half.stop})
         return GameStep.join([self.finish(half) for half in self.halves])
 
     def begin(self, actions: np.ndarray, matches: slice) -> None:
@@ -152,10 +153,10 @@ class GameBatch:
         if part not in self._parts:
             raise ValueError(f"matches {matches} are none of the halves {self.halves}.")
         self._expect_none_begun(part)
-        actions, faults = self._checked(actions, *part)
-        self._start(actions, matches, faults)
+        actions, notes = self._checked(actions, *part)
+        self._start(actions, matches, notes)
 
-    def _start(self, actions: np.ndarray, matches: slice, faults: dict[int, str]) -> None:
+    def _start(self, actions: np.ndarray, matches: slice, notes: dict[int, str]) -> None:
         part = _bounds(matches)
         controls = actions.reshape(len(actions), -1)
         first, game, state, datas, models = part[0], self.game, self._state, self.datas, self._models
@@ -176,9 +177,9 @@ class GameBatch:
                 self._warned[match] = True
 
         resting = (first + np.flatnonzero(self._resting[matches])).tolist()
-        faults = {match: note for match, note in faults.items() if match not in resting}
-        job = self._workers.start(play, [match for match in range(*part) if match not in (*faults, *resting)])
-        self._begun[part] = job, actions, faults
+        notes = {match: note for match, note in notes.items() if match not in resting}
+        job = self._workers.start(play, [match for match in range(*part) if match not in (*notes, *resting)])
+        self._begun[part] = job, actions, notes
 
     def finish(self, matches: slice) -> GameStep:
         """Waits for the step that was begun, and judges it. Returns the `GameStep` of these matches alone.
@@ -189,15 +190,15 @@ class GameBatch:
         part = _bounds(matches)
         if part not in self._begun:
             raise RuntimeError(f"no step of the matches {matches} was begun: call begin(actions, matches) first.")
-        job, actions, faults = self._begun.pop(part)
+        job, actions, notes = self._begun.pop(part)
         job.wait()
         first, state, resting = part[0], self._parts[part], self._resting[matches].copy()
         state.elapsed += ~resting
-        faults = {**faults, **self._blown_up(part, {*faults, *(first + np.flatnonzero(resting)).tolist()})}
+        notes |= self._blown_up(part, {*notes, *(first + np.flatnonzero(resting)).tolist()})
         verdict, observation = self._judged(matches, actions)
 
         truncated = ~verdict.done & (state.elapsed >= (self.max_steps or np.inf))
-        at_fault = [match - first for match in faults]
+        at_fault = [match - first for match in notes]
         if at_fault:
             verdict.blank(at_fault)
             observation[at_fault], truncated[at_fault] = 0, True
@@ -225,7 +226,7 @@ class GameBatch:
             truncated=truncated,
             agent_done=verdict.agent_done,
             terms=verdict.terms,
-            faults=faults,
+            faults=notes,
         )
 
     def set_state(
@@ -313,9 +314,50 @@ class GameBatch:
         self.game.fit(self.model, self._state.arena_radius[match])
         return self.model
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that decides how the matches go on, by name, for a checkpoint; between two steps."""
+        self._expect_none_begun()
+        size = mujoco.mj_stateSize(self.model, _WHOLE_STATE)
+        states = np.empty((self.num_matches, size))
+        for data, row in zip(self.datas, states, strict=True):
+            mujoco.mj_getState(self.model, data, row, _WHOLE_STATE)
+        memory = {f"memory/{name}": values.copy() for name, values in self._memory().items()}
+        return memory | {
+            "states": states,
+            "streams": np.stack([streams.to_array(stream) for stream in self._random]),
+            "progress": self._progress.copy(),
+            "resting": self._resting.copy(),
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Takes what `arrays` gave: the matches then go on as if nothing had happened, bit for bit.
+
+        Raises:
+            ValueError: it is of another number of matches, or of another game; nothing was changed.
+        """
+        self._expect_none_begun()
+        states = np.asarray(arrays["states"], np.float64)
+        expected = (self.num_matches, mujoco.mj_stateSize(self.model, _WHOLE_STATE))
+        if states.shape != expected:
+            raise ValueError(f"states of shape {states.shape} were saved; {self.game_id} here needs {expected}.")
+        for name, values in self._memory().items():
+            values[:] = arrays[f"memory/{name}"]
+        for match, data in enumerate(self.datas):
+            mujoco.mj_setState(self.model, data, states[match], _WHOLE_STATE)
+            self._derive(match)
+            mujoco.mj_setState(self.model, data, states[match], _WHOLE_STATE)  # what deriving has overwritten
+        self._random = [streams.from_array(words) for words in arrays["streams"]]
+        self._progress[:], self._resting[:] = arrays["progress"], arrays["resting"]
+        self._started = True
+
     def close(self) -> None:
         """Ends the threads. The batch cannot be stepped afterwards."""
         self._workers.close()
+
+    def _memory(self) -> dict[str, np.ndarray]:
+        """What matches remember of themselves, by name; not copies."""
+        names = ("elapsed", "touched", *(("arena_radius",) if self.game.has_arena else ()))
+        return {name: getattr(self._state, name) for name in names}
 
     @property
     def _all(self) -> slice:
@@ -353,22 +395,14 @@ class GameBatch:
         self._state.take(match)
 
     def _blown_up(self, part: tuple[int, int], but: set[int]) -> dict[int, str]:
-        """Notes on the matches whose state became not finite, or larger than the engine accepts.
+        """Notes on the matches, `but` some, whose state became not finite, or larger than the engine accepts.
 
         The engine looks before every substep, warns and resets the match's data; after the last one we look ourselves.
         """
-        state, warned = self._parts[part], self._warned[slice(*part)]
-        limit = mujoco.mjMAXVAL
-        if not warned.any() and all(-limit < v.min() and v.max() < limit for v in (state.qpos, state.qvel)):
-            return {}  # nearly always; NaN compares as false
-        fine = [((values > -limit) & (values < limit)).all(axis=1) for values in (state.qpos, state.qvel)]
-        bad = warned | ~np.logical_and(*fine)
-        note = "the physics of match {} blew up at step {}: its state was not finite or beyond {:g}; " + _AT_FAULT
-        return {
-            part[0] + int(row): note.format(part[0] + row, state.elapsed[row], limit)
-            for row in np.flatnonzero(bad)
-            if part[0] + row not in but
-        }
+        bad = faults.blown_up(self._parts[part], self._warned[slice(*part)])
+        elapsed = self._parts[part].elapsed
+        matches = ((row, part[0] + row) for row in bad)
+        return {match: faults.of_state(match, elapsed[row]) for row, match in matches if match not in but}
 
     def _checked(self, actions: np.ndarray, first: int, last: int) -> tuple[np.ndarray, dict[int, str]]:
         """Checks the shape; notes on, and zeros in place of, what is not finite."""
@@ -381,17 +415,9 @@ class GameBatch:
                 f"actions have shape {actions.shape}; {self.game_id} with {last - first} matches expects "
                 f"{expected}: [match, seat ({', '.join(self.game.seats)}), motor]."
             )
-        finite = np.isfinite(actions)
-        if finite.all():
+        if np.isfinite(actions).all():
             return actions, {}
-        faults = {}
-        for row in np.flatnonzero(~finite.all(axis=(1, 2))):
-            seat, motor = np.argwhere(~finite[row])[0]
-            faults[first + int(row)] = (
-                f"the action of match {first + row}, seat {seat} ({self.game.seats[seat]}), motor {motor} is "
-                f"{actions[row, seat, motor]}; actions must be finite; {_AT_FAULT}"
-            )
-        return np.where(finite.all(axis=(1, 2), keepdims=True), actions, 0), faults
+        return faults.without_bad(actions), faults.of_actions(actions, first, self.game.seats)
 
     def _expect_none_begun(self, part: tuple[int, int] | None = None) -> None:
         """Raises where a step of these matches (None: of any) was begun and is not finished."""

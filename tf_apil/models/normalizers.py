@@ -77,3 +77,18 @@ class RewardScaler:
             self._running = np.where(done[t], 0.0, self._running)
         self.moments.update(returns.ravel())
         return np.clip(reward / np.sqrt(self.moments.variance + EPSILON), -CLIP, CLIP)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Arrays that `restore` takes back: the statistics, and the returns of the matches under way."""
+        return self.moments.state() | {"running": self._running}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Takes what `state` gave.
+
+        Raises:
+            ValueError: it is of another number of matches.
+        """
+        if np.shape(state["running"]) != self._running.shape:
+            raise ValueError(f"returns of {len(state['running'])} matches were saved; there are {len(self._running)}.")
+        self.moments.restore(state)
+        self._running = np.array(state["running"])

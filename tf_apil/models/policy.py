@@ -23,7 +23,14 @@ class PolicyStep(NamedTuple):
 
 
 class Policy(Protocol):
-    """A policy of one seat. `name` is how users asked for it."""
+    """A policy of one seat.
+
+    Attributes:
+        name: how users asked for it.
+        observation_dim, action_dim: D and A.
+
+    One that has `sees_both = True` is given both seats' observations, `[B, 2, D]`, its own first, instead of `[B, D]`.
+    """
 
     name: str
     observation_dim: int
@@ -173,12 +180,21 @@ def is_actor_critic(arrays: dict[str, np.ndarray]) -> bool:
     return "normalizer/mean" in arrays
 
 
-def from_arrays(name: str, arrays: dict[str, np.ndarray]) -> GaussianPolicy | RecurrentGaussianPolicy:
+def is_ours(arrays: dict[str, np.ndarray]) -> bool:
+    """Whether arrays by name are those of one of our networks."""
+    return is_actor_critic(arrays) or "sees_opponent" in arrays
+
+
+def from_arrays(name: str, arrays: dict[str, np.ndarray]) -> Policy:
     """Makes the policy, over numpy, whose weights `arrays` are: ours, or of any network of `zoo_loader`.
 
     Raises:
         ValueError: they are of no known network (`zoo_loader.ZooFileError` is one).
     """
+    if "sees_opponent" in arrays:
+        from tf_apil.models import forecasting  # which is made of policies of this module
+
+        return forecasting.from_arrays(name, arrays)
     network = NumpyActorCritic(arrays) if is_actor_critic(arrays) else numpy_models.from_arrays(arrays)
     if network.recurrent:
         return RecurrentGaussianPolicy(name, network)

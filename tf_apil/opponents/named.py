@@ -19,8 +19,10 @@ import zoo_loader
 from tf_apil import games, serving
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
+from tf_apil.models import forecasting_actor_critic
 from tf_apil.models import policy as policy_lib
 from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
 from tf_apil.models.policy import Policy, RandomPolicy, ZeroPolicy
 from zoo_loader import catalogue, files, resolve
 
@@ -67,6 +69,8 @@ def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
         raise ValueError(f"{name!r} has no network to export.")
     folder = _saved_model(name)
     arrays = serving.read(folder)[1] if folder else _arrays(name, zoo_dir)
+    if forecasting_actor_critic.FLAG in arrays:
+        return ForecastingActorCritic.from_arrays(arrays)
     if policy_lib.is_actor_critic(arrays):
         return ActorCritic.from_arrays(arrays)
     if not folder:
@@ -135,7 +139,7 @@ def _arrays(name: str, zoo_dir: str | None) -> dict[str, np.ndarray]:
         )
     _, path = resolve.find(name, zoo_dir)
     arrays = zoo_loader.read_arrays(path)
-    return arrays if policy_lib.is_actor_critic(arrays) else resolve.read_policy(name, zoo_dir).arrays
+    return arrays if policy_lib.is_ours(arrays) else resolve.read_policy(name, zoo_dir).arrays
 
 
 def _saved_model(name: str) -> pathlib.Path | None:

@@ -70,13 +70,14 @@ def _replace(part: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> None:
 
 def _complete(card: dict, model: tf.keras.Model, checksums: dict[str, str]) -> dict:
     """`card` with what follows from the model and its files."""
-    shapes = {"observation": [None, model.observation_dim], "action": [None, model.action_dim]}
+    shapes = {"observation": [None, *graphs.observation_shape(model)], "action": [None, model.action_dim]}
     if model.recurrent:
         shapes["state"] = [None, *model.initial_state(1).shape[1:]]
     made = {
         "format": folder.FORMAT,
         "kind": model.kind,
         "recurrent": model.recurrent,
+        "sees_both": getattr(model, "sees_both", False),
         "observation_dim": model.observation_dim,
         "action_dim": model.action_dim,
         "shapes": shapes,

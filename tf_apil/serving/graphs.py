@@ -31,15 +31,17 @@ def signatures(model: tf.keras.Model) -> dict[str, tf.types.experimental.Concret
         Recurrent ones take a `state [B, ...]` in all three; `serving_default` and `sample` also give `state`, for the
         next step; and `initial_state(batch_size int32) -> state` is that at the start of a match.
 
+        Networks that see both seats (`sees_both`) take observations `[B, 2, D]`, the own first.
+
         A NaN in a row's observation makes that row's action NaN, and leaves the others alone. (What is infinite is
         clipped, as any large number.)
     """
-    dim = model.observation_dim
-    inputs = [tf.TensorSpec([None, dim], tf.float32, "observation")]
+    shape = observation_shape(model)
+    inputs = [tf.TensorSpec([None, *shape], tf.float32, "observation")]
     if model.recurrent:
         start = model.initial_state(1)
         inputs.append(tf.TensorSpec([None, *start.shape[1:]], start.dtype, "state"))
-    log_std = model(tf.zeros([1, dim])).log_std.numpy()
+    log_std = model(tf.zeros([1, *shape])).log_std.numpy()
 
     def answer(*arguments) -> dict[str, tf.Tensor]:
         out = model(*arguments)
@@ -67,6 +69,11 @@ def signatures(model: tf.keras.Model) -> dict[str, tf.types.experimental.Concret
         batch_size = tf.TensorSpec([], tf.int32, "batch_size")
         made["initial_state"] = _traced(lambda size: {"state": model.initial_state(size)}, [batch_size])
     return made
+
+
+def observation_shape(model: tf.keras.Model) -> list[int]:
+    """`[D]` of what `model` is called with; `[2, D]` where it sees both seats."""
+    return [2, model.observation_dim] if getattr(model, "sees_both", False) else [model.observation_dim]
 
 
 def _frozen(function: Callable[..., dict[str, tf.Tensor]], inputs: list[tf.TensorSpec]) -> Callable:

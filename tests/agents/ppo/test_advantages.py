@@ -1,11 +1,13 @@
 """Generalised advantages: a hand-worked rollout, closed forms, and what the end of a match cuts off."""
 
+import types
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_apil.agents.ppo.advantages import explained_variance, generalized_advantages
+from tf_apil.agents.ppo.advantages import explained_variance, generalized_advantages, normalized, of_experience
 
 
 def _column(*numbers):
@@ -101,6 +103,36 @@ def test_matches_do_not_mix():
     for match in range(3):
         column = [a[..., match : match + 1] for a in (reward, value, done, last_value)]
         np.testing.assert_array_equal(generalized_advantages(*column, 0.9, 0.8)[0][:, 0], together[:, match])
+
+
+def test_what_lies_beyond_a_rollout_and_a_cut_off_by_hand():
+    # Two matches of two steps, gamma = 0.5, lambda = 1, all values 0 but those of raw observations: V(o) = 10 o.
+    # Match 0 is cut off after its first step in a state of 0.6, worth 6: R_0 = 1 + 0.5 * 6 = 4. The next one goes on
+    # after the rollout in a state of 0.2, worth 2: R_1 = 3 + 0.5 * 2 = 4. Match 1 ends by the rules with the last step,
+    # and what the state after it, of 0.8, is worth is of the next match: R_1 = 4, R_0 = 2 + 0.5 * 4 = 4.
+    reward = np.array([[1.0, 2.0], [3.0, 4.0]])
+    experience = types.SimpleNamespace(
+        done=np.array([[True, False], [False, True]]), last_observation=np.array([[0.2], [0.8]]),
+        cut_off=np.array([[0, 0]]), cut_observation=np.array([[0.6]]),
+    )  # fmt: skip
+    value = np.zeros((2, 2))
+    advantage, target = of_experience(reward, value, experience, lambda o: 10 * o[:, 0], 0.5, 1.0)
+    np.testing.assert_allclose(target, [[4, 4], [4, 4]], rtol=1e-6)
+    np.testing.assert_array_equal(advantage, target)
+    assert reward.tolist() == [[1, 2], [3, 4]]  # the caller's is not changed
+    nothing = types.SimpleNamespace(
+        **vars(experience) | {"cut_off": np.empty((0, 2), int), "cut_observation": np.empty((0, 1))}
+    )
+    _, target = of_experience(reward, value, nothing, lambda o: 10 * o[:, 0], 0.5, 1.0)
+    np.testing.assert_allclose(target, [[1, 4], [4, 4]], rtol=1e-6)
+
+
+def test_normalized_by_hand():
+    # 1, 2, 3, 6: mean 3, deviation sqrt(3.5)
+    result = normalized(np.array([[1.0, 2.0], [3.0, 6.0]]))
+    np.testing.assert_allclose(result, np.array([[-2, -1], [0, 3]]) / np.sqrt(3.5), rtol=1e-6)
+    assert result.dtype == np.float32
+    assert not normalized(np.full((2, 3), 7.0)).any()  # where all are the same, none is better
 
 
 def test_explained_variance():

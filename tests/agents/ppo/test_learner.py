@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tf_apil.agents.ppo.learner import PPOLearner
+from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.rollouts import Rollout
 
@@ -18,24 +18,38 @@ def _learner(**settings) -> PPOLearner:
 
 
 def _rollout(learner: PPOLearner, random: np.random.Generator, steps: int = T, matches: int = M, done=True) -> Rollout:
-    """Acts on made-up observations; every step is a match of its own unless `done` says otherwise."""
+    """Acts on made-up observations; every step is a match of its own unless `done` says otherwise.
+
+    All of the other seat's is NaN: a learner that looked at it would say so.
+    """
     observation = random.uniform(-1, 1, (steps, matches, D)).astype(np.float32)
     policy = learner.policy()
     answers = [policy.act(o, None, random, False) for o in observation]
     ends = np.full((steps, matches), done)
     return Rollout(
-        raw_observation=observation,
-        action=np.stack([answer.action for answer in answers]),
+        observation=_beside(observation),
+        action=_beside(np.stack([answer.action for answer in answers])),
         info={name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info},
-        last_observation=observation[-1],
-        sparse_reward=np.zeros((steps, matches)),
-        dense_reward=np.zeros((steps, matches)),
+        last_observation=_beside(observation[-1]),
+        sparse_reward=np.zeros((steps, matches, 2)),
+        dense_reward=np.zeros((steps, matches, 2)),
         done=ends,
         winner=np.zeros((steps, matches), int),
+        opponent=np.zeros((steps, matches), int),
         elapsed_steps=np.ones((steps, matches), int),
         cut_off=np.empty((0, 2), int),
-        cut_observation=np.empty((0, D), np.float32),
+        cut_observation=np.empty((0, 2, D), np.float32),
     )
+
+
+def _beside(own: np.ndarray) -> np.ndarray:
+    """`[..., 2, N]` pairs of `own` `[..., N]` and NaN."""
+    return np.stack([own, np.full_like(own, np.nan)], axis=-2)
+
+
+def _learn(learner: PPOLearner, rollout: Rollout, reward: np.ndarray, iteration: int = 0) -> dict[str, float]:
+    """As the training loop does, with the own reward `[T, M]` and none that is a number for the other seat."""
+    return learner.learn_from(rollout, np.stack([reward, np.full_like(reward, np.nan)], axis=-1), iteration)
 
 
 def test_a_match_that_was_cut_off_is_worth_what_its_last_state_is():
@@ -49,10 +63,10 @@ def test_a_match_that_was_cut_off_is_worth_what_its_last_state_is():
         network = learner.policy().network
         worth = network.value(network.normalize(last))
         if is_cut:
-            rollout = rollout._replace(cut_off=cut, cut_observation=last)
+            rollout = rollout._replace(cut_off=cut, cut_observation=_beside(last))
         seen = {}
         learner._update = lambda batch, *_, seen=seen: seen.update(batch) or {"Losses/total": 0.0}
-        learner.learn(rollout, reward, 0)
+        _learn(learner, rollout, reward)
         targets.append(seen["return"].numpy().reshape(T, M))
     expected = np.zeros((T, M))
     expected[0, 2], expected[3, 5] = 0.9 * worth
@@ -61,14 +75,14 @@ def test_a_match_that_was_cut_off_is_worth_what_its_last_state_is():
 
 def _nearness(rollout: Rollout) -> np.ndarray:
     """The bandit's reward: the best action is (0.5, minus the first entry of the observation)."""
-    best = np.stack([np.full((rollout.action.shape[:2]), 0.5), -rollout.raw_observation[..., 0]], axis=-1)
-    return -np.square(rollout.action - best).sum(axis=-1)
+    best = np.stack([np.full((rollout.action.shape[:2]), 0.5), -rollout.observation[..., 0, 0]], axis=-1)
+    return -np.square(rollout.action[:, :, 0] - best).sum(axis=-1)
 
 
 def _iterate(learner: PPOLearner, iterations, seed: int = 1, **shape) -> dict[str, float]:
     for iteration in iterations:
         rollout = _rollout(learner, np.random.default_rng([seed, iteration]), **shape)
-        scalars = learner.learn(rollout, _nearness(rollout), iteration)
+        scalars = _learn(learner, rollout, _nearness(rollout), iteration)
     return scalars
 
 
@@ -101,7 +115,7 @@ def test_losses_by_hand():
     }
     deviation = np.exp(-0.5)
     log_prob = {
-        who: stats.norm(mean, deviation).logpdf(rollout.action).sum(axis=-1)
+        who: stats.norm(mean, deviation).logpdf(rollout.action[:, :, 0]).sum(axis=-1)
         for who, mean in (("now", now["mean"]), ("then", stale["mean"]))
     }
     rollout = rollout._replace(
@@ -129,7 +143,7 @@ def test_losses_by_hand():
         "Losses/entropy": -0.01 * A * (-0.5 + 0.5 + 0.5 * np.log(2 * np.pi)),  # per motor log sigma + 1/2 ln(2 pi e)
     }
     expected["Losses/total"] = sum(expected.values())
-    scalars = learner.learn(rollout, reward, 0)
+    scalars = _learn(learner, rollout, reward)
     for name, value in expected.items():
         assert scalars[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
     assert scalars["Train/return_std"] == pytest.approx(deviation_of_returns)
@@ -143,7 +157,7 @@ def test_the_first_step_of_adam_by_hand():
     learner = _learner(num_minibatches=1, num_epochs=1, learning_rate=1e-3)
     before = learner.model.arrays()
     rollout = _rollout(learner, np.random.default_rng(0))
-    learner.learn(rollout, _nearness(rollout), 0)
+    _learn(learner, rollout, _nearness(rollout))
     for name, array in learner.model.arrays().items():
         if name.startswith("normalizer/"):
             continue
@@ -158,7 +172,7 @@ def test_gradients_are_scaled_down_to_their_common_norm():
     learner = _learner(num_minibatches=1, num_epochs=1, learning_rate=1.0, gradient_norm=1e-6)
     before = [weight.numpy() for weight in learner.model.trainable_weights]
     rollout = _rollout(learner, np.random.default_rng(0))
-    learner.learn(rollout, _nearness(rollout), 0)
+    _learn(learner, rollout, _nearness(rollout))
     moved = [weight.numpy() - old for weight, old in zip(learner.model.trainable_weights, before, strict=True)]
     assert np.sqrt(sum(np.square(m).sum() for m in moved)) == pytest.approx(3.1623e-3, rel=1e-2)
 
@@ -166,10 +180,10 @@ def test_gradients_are_scaled_down_to_their_common_norm():
 def test_kl_and_clip_fraction_are_of_the_whole_batch_after_the_update():
     learner = _learner(learning_rate=3e-2)
     rollout = _rollout(learner, np.random.default_rng(0))
-    scalars = learner.learn(rollout, _nearness(rollout), 0)
+    scalars = _learn(learner, rollout, _nearness(rollout))
     arrays = learner.model.arrays()
     mean = learner.policy().network.mean(rollout.info["observation"].reshape(-1, D))
-    action = rollout.action.reshape(-1, A)
+    action = rollout.action[:, :, 0].reshape(-1, A)
     log_prob = stats.norm(mean, np.exp(arrays["log_std"])).logpdf(action).sum(axis=-1)
     log_ratio = log_prob - rollout.info["log_prob"].ravel()
     assert scalars["Train/approx_kl"] == pytest.approx((np.exp(log_ratio) - 1 - log_ratio).mean(), rel=1e-3, abs=1e-6)
@@ -204,9 +218,12 @@ def test_the_critic_learns_what_comes_later():
         answers = [policy.act(o, None, np.random.default_rng(0), False) for o in raw]
         info = {name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info}
         rollout = rollout._replace(
-            raw_observation=raw, info=info, action=np.stack([a.action for a in answers]), done=phase > 0.5
+            observation=_beside(raw),
+            info=info,
+            action=_beside(np.stack([a.action for a in answers])),
+            done=phase > 0.5,
         )
-        learner.learn(rollout, phase.astype(float), iteration)
+        _learn(learner, rollout, phase.astype(float), iteration)
     first, second = learner.model(np.array([[0, 0], [1, 0]], np.float32)).value.numpy()
     scale = np.sqrt(learner.rewards.moments.variance)
     assert second * scale == pytest.approx(1.0, abs=0.1) and first * scale == pytest.approx(0.5, abs=0.1)
@@ -226,7 +243,7 @@ def test_other_seed_other_weights():
 
 def test_minibatches_are_drawn_by_seed_and_iteration():
     learner = _learner(num_minibatches=2, num_epochs=3)
-    first, same, other = (learner._permutations(10, i).numpy() for i in (0, 0, 1))
+    first, same, other = (learner.minibatches(10, i) for i in (0, 0, 1))
     np.testing.assert_array_equal(first, same)
     assert (first != other).any()
     assert first.shape == (6, 5)
@@ -258,12 +275,26 @@ def test_arrays_hold_the_optimiser_and_the_statistics():
     assert arrays["rewards/count"] == pytest.approx(T * M, abs=1e-3)
 
 
+def test_somebody_elses_advantages_count_against_the_own_ones():
+    """Both normalised by hand: every step ends a match, so that an own advantage is the scaled reward less V."""
+    learner = _learner()
+    rollout = _rollout(learner, np.random.default_rng(0))
+    reward, other = np.random.default_rng(1).normal(size=(2, T, M))
+    seen = {}
+    learner._update = lambda batch, *_: seen.update(batch) or {"Losses/total": 0.0}
+    learner.learn(Experience.own(rollout, reward), 0, minus=other)
+    own = learner.rewards.moments.variance**-0.5 * reward - rollout.info["value"]
+    expected = (own - own.mean()) / own.std() - (other - other.mean()) / other.std()
+    np.testing.assert_allclose(seen["advantage"].numpy().reshape(T, M), expected, atol=1e-4)
+    np.testing.assert_allclose(seen["return"].numpy().reshape(T, M), own + rollout.info["value"], atol=1e-4)
+
+
 def test_observation_statistics_follow_the_rollouts():
     """They are of the raw observations, and reach the network only after the update."""
     learner = _learner()
     rollout = _rollout(learner, np.random.default_rng(0))
-    learner.learn(rollout, _nearness(rollout), 0)
-    raw = rollout.raw_observation.reshape(-1, D)
+    _learn(learner, rollout, _nearness(rollout))
+    raw = rollout.observation[:, :, 0].reshape(-1, D)
     np.testing.assert_allclose(learner.model.normalizer.mean.numpy(), raw.mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(learner.model.normalizer.variance.numpy(), raw.var(axis=0), atol=1e-3)
 
@@ -298,7 +329,7 @@ def test_rollouts_that_cannot_be_cut_into_minibatches():
     learner = _learner(num_minibatches=5)
     rollout = _rollout(learner, np.random.default_rng(0))
     with pytest.raises(ValueError, match="a rollout of 32 steps cannot be cut into 5 minibatches"):
-        learner.learn(rollout, _nearness(rollout), 0)
+        _learn(learner, rollout, _nearness(rollout))
 
 
 def test_a_loss_that_is_not_finite():
@@ -307,7 +338,7 @@ def test_a_loss_that_is_not_finite():
     spoilt = rollout.info["value"].copy()
     spoilt[1, 1] = np.nan
     with pytest.raises(FloatingPointError, match="PPO loss is nan in iteration 3.*learning_rate"):
-        learner.learn(rollout._replace(info={**rollout.info, "value": spoilt}), _nearness(rollout), 3)
+        _learn(learner, rollout._replace(info={**rollout.info, "value": spoilt}), _nearness(rollout), 3)
 
 
 def test_rewards_that_are_not_finite():
@@ -316,4 +347,4 @@ def test_rewards_that_are_not_finite():
     reward = _nearness(rollout)
     reward[0, 0] = np.inf
     with pytest.raises(ValueError, match="not finite"):
-        learner.learn(rollout, reward, 0)
+        _learn(learner, rollout, reward)

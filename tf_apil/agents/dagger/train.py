@@ -65,7 +65,7 @@ def train(
             rollout = rollouts.collect(
                 rollouts.Table(batch, seated, (False, False), policy_seed), seat, steps_per_match
             )
-            seen.append(rollout.raw_observation.reshape(-1, rules.observation_dim))
+            seen.append(rollout.observation[:, :, 0].reshape(-1, rules.observation_dim))
             won, ended = won + int((rollout.winner == seat).sum()), ended + int(rollout.done.sum())
             batch.close()
         observation = np.concatenate(seen)

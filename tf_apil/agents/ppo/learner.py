@@ -1,9 +1,14 @@
 """PPO on rollouts of ours: tf-agents' `PPOClipAgent` in one in-graph loop over shuffled minibatches."""
 
+import collections
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
 import gin
 import numpy as np
 import tensorflow as tf
-from tf_agents.agents.ppo import ppo_clip_agent
+from tf_agents.agents.ppo import ppo_agent, ppo_clip_agent
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step, trajectory
 
@@ -14,6 +19,56 @@ from tf_apil.models.policy import LearningPolicy
 from tf_apil.rollouts import Rollout
 
 
+class Experience(NamedTuple):
+    """What one network has lived through, as PPO wants to know it: T steps of M matches.
+
+    Attributes:
+        observation: `[T, M, N]` float32, raw, that the network acted on.
+        action: `[T, M, A]` float32.
+        info: of its `LearningPolicy`, `[T, M, ...]` by name.
+        reward: `[T, M]`, unscaled.
+        done: `[T, M]` bool.
+        last_observation: `[M, N]` after the last step.
+        cut_off: `[K, 2]` int, (step, match) where a match was cut off.
+        cut_observation: `[K, N]` its last observation.
+    """
+
+    observation: np.ndarray
+    action: np.ndarray
+    info: dict[str, np.ndarray]
+    reward: np.ndarray
+    done: np.ndarray
+    last_observation: np.ndarray
+    cut_off: np.ndarray
+    cut_observation: np.ndarray
+
+    @classmethod
+    def own(cls, rollout: Rollout, reward: np.ndarray) -> "Experience":
+        """That of a learner that sees, in its seat, what its seat sees; `reward` is `[T, M]`."""
+        return cls(
+            rollout.observation[:, :, 0], rollout.action[:, :, 0], rollout.info, reward, rollout.done,
+            rollout.last_observation[:, 0], rollout.cut_off, rollout.cut_observation[:, 0],
+        )  # fmt: skip
+
+
+_LossInfo = collections.namedtuple("_LossInfo", (*ppo_agent.PPOLossInfo._fields, "terms"))
+
+
+class _Agent(ppo_clip_agent.PPOClipAgent):
+    """tf-agents' PPO, with room for further terms in the loss."""
+
+    def train_with(self, experience: trajectory.Trajectory, further_terms: Callable[[], dict[str, tf.Tensor]]):
+        """One step; `further_terms` gives the terms by name, under the tape that gradients come from."""
+        self._further_terms = further_terms
+        return self._train(experience, weights=None)
+
+    def get_loss(self, *args, **kwargs):
+        info = super().get_loss(*args, **kwargs)
+        terms = self._further_terms()
+        loss = tf.add_n([info.loss, *terms.values()]) if terms else info.loss
+        return info._replace(loss=loss, extra=_LossInfo(*info.extra, terms))
+
+
 @gin.configurable
 class PPOLearner:
     """Makes a better `ActorCritic` out of each rollout.
@@ -21,7 +76,12 @@ class PPOLearner:
     The defaults are the recipe of Gleave et al. 2020 (arXiv:1905.10615, Stable Baselines' PPO2). Departures from PPO2:
     the observation statistics are brought up to date between rollouts, not at every step of one; KL and clip fraction
     are measured over the whole batch after the last epoch, not averaged over the minibatches.
+
+    A subclass may add terms to the loss: it says in `extra_names` what they are called among the scalars, computes them
+    in `extra_losses`, and hands `learn` the arrays that they need.
     """
+
+    extra_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -76,7 +136,7 @@ class PPOLearner:
         observation_spec = tensor_spec.TensorSpec([observation_dim], tf.float32, "observation")
         actor = networks.ActorNetwork(self.model, observation_spec)
         value = networks.ValueNetwork(self.model, observation_spec)
-        self._agent = ppo_clip_agent.PPOClipAgent(
+        self._agent = _Agent(
             time_step.time_step_spec(observation_spec),
             tensor_spec.BoundedTensorSpec([action_dim], tf.float32, -np.inf, np.inf, "action"),
             self.optimizer,
@@ -128,7 +188,7 @@ class PPOLearner:
         arrays = {f"model/{k}": v for k, v in self.model.arrays().items()}
         arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(self.optimizer.variables)}
         arrays |= {f"observations/{k}": v for k, v in self.observations.state().items()}
-        arrays |= {f"rewards/{k}": v for k, v in self.rewards.moments.state().items()}
+        arrays |= {f"rewards/{k}": v for k, v in self.rewards.state().items()}
         return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -146,15 +206,44 @@ class PPOLearner:
         for i, variable in enumerate(self.optimizer.variables):
             variable.assign(saved[str(i)])
         self.observations.restore(under("observations/"))
-        self.rewards.moments.restore(under("rewards/"))
+        self.rewards.restore(under("rewards/"))
 
-    def learn(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
-        """One PPO update.
+    def learn_from(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
+        """What the training loop calls with each rollout: one update on the own reward.
 
         Args:
             rollout: by `policy()`, as it was before this call.
-            reward: `[T, M]`, unscaled.
+            reward: `[T, M, 2]`, of the learner and of the victim, unscaled.
+            iteration: counts the rollouts.
+
+        Returns, raises: as `learn`.
+        """
+        return self.learn(Experience.own(rollout, reward[..., 0]), iteration)
+
+    def extra_losses(self, minibatch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Terms to add to the loss of a minibatch, scalars by the names of `extra_names`.
+
+        Args:
+            minibatch: `[B, ...]` float32 by name: observation (normalised), action, mean, log_prob, value, advantage,
+                return, and what `learn` was given as `extra`.
+        """
+        return {}
+
+    def learn(
+        self,
+        experience: Experience,
+        iteration: int,
+        minus: np.ndarray | None = None,
+        extra: dict[str, np.ndarray] | None = None,
+    ) -> dict[str, float]:
+        """One PPO update.
+
+        Args:
+            experience: by `policy()`, as it was before this call.
             iteration: decides, with the seed, how minibatches are drawn.
+            minus: `[T, M]`, advantages of somebody else that count against the own ones. Both are normalised (mean 0,
+                deviation 1) before one is taken from the other. None: the own ones alone.
+            extra: `[T, M, ...]` by name, for `extra_losses`.
 
         Returns:
             Scalars, as docs/scalars.md defines them.
@@ -163,54 +252,61 @@ class PPOLearner:
             ValueError: T x M cannot be cut into the asked minibatches.
             FloatingPointError: a loss is not finite.
         """
-        info, value = rollout.info, rollout.info["value"]
+        info, value = experience.info, experience.info["value"]
         policy = self.policy()
-        last_value = policy.network.value(policy.network.normalize(rollout.last_observation))
-        scaled = self.rewards(reward, rollout.done)
-        # A match that was cut off would have gone on: its last reward is followed by what its last state is worth.
-        worth = policy.network.value(policy.network.normalize(rollout.cut_observation))
-        scaled[tuple(rollout.cut_off.T)] += self._discount * worth
-        advantage, target = advantages.generalized_advantages(
-            scaled, value, rollout.done, last_value, self._discount, self._lambda
-        )
+        scaled = self.rewards(experience.reward, experience.done)
+        advantage, target = advantages.of_experience(
+            scaled, value, experience, lambda o: policy.network.value(policy.network.normalize(o)),
+            self._discount, self._lambda,
+        )  # fmt: skip
+        if minus is not None:
+            advantage = advantages.normalized(advantage) - advantages.normalized(minus)
         batch = {
-            "observation": info["observation"], "action": rollout.action, "mean": info["mean"],
+            "observation": info["observation"], "action": experience.action, "mean": info["mean"],
             "log_prob": info["log_prob"], "value": value, "advantage": advantage, "return": target,
+            **(extra or {}),
         }  # fmt: skip
         batch = {k: tf.constant(v.reshape(-1, *v.shape[2:]), tf.float32) for k, v in batch.items()}
         old_log_std = tf.constant(policy.network.log_std)
-        losses = self._update(batch, old_log_std, self._permutations(value.size, iteration))
+        losses = self._update(batch, old_log_std, tf.constant(self.minibatches(value.size, iteration), tf.int32))
         scalars = {name: float(loss) for name, loss in losses.items()}
         if not np.isfinite(scalars["Losses/total"]):
             raise FloatingPointError(
                 f"the PPO loss is {scalars['Losses/total']} in iteration {iteration}; the last checkpoint is "
                 "untouched. A smaller PPOLearner.learning_rate, or a look at the rewards, may help."
             )
-        self.observations.update(rollout.raw_observation.reshape(-1, rollout.raw_observation.shape[-1]))
-        self.model.normalizer.assign(self.observations)
+        self.take_statistics(experience.observation)
         scalars["Train/explained_variance"] = advantages.explained_variance(value, target)
         scalars["Train/action_std"] = float(np.exp(self.model.log_std.numpy()).mean())
         scalars["Train/return_std"] = float(np.sqrt(self.rewards.moments.variance))
         return scalars
 
-    def _permutations(self, size: int, iteration: int) -> tf.Tensor:
-        """`[num_epochs * num_minibatches, minibatch]` int32, each epoch a fresh shuffle."""
+    def take_statistics(self, observation: np.ndarray) -> None:
+        """Adds raw observations `[T, M, N]` to those that the normaliser has seen."""
+        self.observations.update(observation.reshape(-1, observation.shape[-1]))
+        self.model.normalizer.assign(self.observations)
+
+    def minibatches(self, size: int, iteration: int) -> np.ndarray:
+        """`[num_epochs * num_minibatches, minibatch]` indices, each epoch a fresh shuffle."""
         self.check_batch_size(size)
         random = np.random.default_rng([self._seed, iteration])
         shuffles = [random.permutation(size).reshape(self._num_minibatches, -1) for _ in range(self._num_epochs)]
-        return tf.constant(np.concatenate(shuffles), tf.int32)
+        return np.concatenate(shuffles)
 
     @tf.function
     def _update(self, batch, old_log_std, permutations):
-        sums = {k: 0.0 for k in ("Losses/policy_gradient", "Losses/value", "Losses/entropy", "Losses/total")}
+        names = ("Losses/policy_gradient", "Losses/value", "Losses/entropy", "Losses/total", *self.extra_names)
+        sums = dict.fromkeys(names, 0.0)
         for indices in permutations:
             minibatch = {k: tf.gather(v, indices) for k, v in batch.items()}
-            loss = self._agent._train(self._experience(minibatch, old_log_std), weights=None)
+            further_terms = functools.partial(self.extra_losses, minibatch)
+            loss = self._agent.train_with(self._experience(minibatch, old_log_std), further_terms)
             sums = {
                 "Losses/policy_gradient": sums["Losses/policy_gradient"] + loss.extra.policy_gradient_loss,
                 "Losses/value": sums["Losses/value"] + loss.extra.value_estimation_loss,
                 "Losses/entropy": sums["Losses/entropy"] + loss.extra.entropy_regularization_loss,
                 "Losses/total": sums["Losses/total"] + loss.loss,
+                **{name: sums[name] + loss.extra.terms[name] for name in self.extra_names},
             }
         scalars = {k: v / float(len(permutations)) for k, v in sums.items()}
         z = (batch["action"] - self.model.mean(batch["observation"])) * tf.exp(-self.model.log_std)

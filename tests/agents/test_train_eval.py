@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from tf_apil import games, serving
-from tf_apil.agents.ppo import train_eval as lib
+from tf_apil.agents import train_eval as lib
 from tf_apil.opponents import named
 from tf_apil.training import checkpoints, experiment, metrics
 
-ROOT = pathlib.Path(__file__).parents[3]
+ROOT = pathlib.Path(__file__).parents[2]
 BATCH = 32
 BINDINGS = [
     "Task.victim = 'zero'", "Task.physics = 'draft'", "Task.num_matches = 2", "Task.steps_per_match = 16",
@@ -124,7 +124,7 @@ def test_the_exported_policy_is_the_last_checkpoint(finished):
     """And a run's folder names its newest policy."""
     root, _ = finished
     step, arrays = _newest(root)
-    model = {name.removeprefix("model/"): array for name, array in arrays.items() if name.startswith("model/")}
+    model = {name.removeprefix("learner/model/"): a for name, a in arrays.items() if name.startswith("learner/model/")}
     from tf_apil.models.actor_critic import ActorCritic
 
     observation = np.random.default_rng(0).normal(size=(3, 380)).astype(np.float32)
@@ -171,9 +171,48 @@ def test_fewer_steps_and_then_more(tmp_path):
     step, arrays = _newest(tmp_path)
     assert (before[0], step) == (2, 4)
     # Statistics and optimiser went on: 2 batches of 32 observations, then 4; 2 minibatches a batch.
-    assert arrays["observations/count"] == pytest.approx(4 * BATCH, abs=1e-3)
-    assert arrays["optimizer/0"] == 4 * 2
-    assert np.abs(arrays["model/policy_0/kernel"] - before[1]["model/policy_0/kernel"]).max() < 0.1
+    assert arrays["learner/observations/count"] == pytest.approx(4 * BATCH, abs=1e-3)
+    assert arrays["learner/optimizer/0"] == 4 * 2
+    assert np.abs(arrays["learner/model/policy_0/kernel"] - before[1]["learner/model/policy_0/kernel"]).max() < 0.1
+
+
+# Every method, interrupted and not.
+
+METHODS = {
+    "PPOLearner": [],
+    "APLLearner": [],
+    "APILLearner": [],
+    "APILLearner, enhanced": ["APILLearner.enhancement = 1.0"],
+    "APILLearner, cloned": ["APILLearner.imitator = 'clone'", "APILLearner.sees_victim = False"],
+    "WuLearner": [],
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_interrupted_run_equals_an_unbroken_one(tmp_path, clean_gin, name):
+    """Learner, imitator, discriminator, normalisers, matches, chance and annealers all continue, to the bit."""
+    learner = name.split(",")[0]
+    clean_gin.parse_config([
+        *BINDINGS, *METHODS[name], f"train_eval.learner = @{learner}", "Task.victim = 'random'",
+        "Task.dense_fraction = @Linear()", "Linear.start = 1.0", "Linear.fraction = 0.5",
+        "Task.adversary_mask = 'additive_noise'", "Task.opponent_action_noise = 0.1", "Task.physics = 'draft'",
+    ])  # fmt: skip
+    unbroken = _train(tmp_path / "unbroken", 4)
+    run = lib.Run(lib.Task(), tmp_path / "broken", None, 0, 2, None, *_learner_and_steps(clean_gin, 4))
+    run.train_one_iteration()
+    run.save()
+    run.train_one_iteration()  # lost
+    broken = _train(tmp_path / "broken", 4)
+    assert _records(tmp_path / "broken") == _records(tmp_path / "unbroken")[1:]
+    ours, theirs = (_newest(tmp_path / folder)[1] for folder in ("broken", "unbroken"))
+    assert ours.keys() == theirs.keys()
+    for key, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[key], key)
+    np.testing.assert_equal(serving.read(broken)[1], serving.read(unbroken)[1])
+
+
+def _learner_and_steps(gin, iterations: int) -> tuple:
+    return gin.query_parameter("train_eval.learner").configurable.wrapped, iterations * BATCH
 
 
 def test_steps_are_rounded_up_to_batches(tmp_path):
@@ -237,7 +276,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path):
     _train(root, reached + 2)
     assert _newest(root)[0] == reached + 2
     assert [r["iteration"] for r in _records(root)] == list(range(reached + 2))
-    assert _newest(root)[1]["observations/count"] == pytest.approx((reached + 2) * BATCH, abs=1e-2)
+    assert _newest(root)[1]["learner/observations/count"] == pytest.approx((reached + 2) * BATCH, abs=1e-2)
 
 
 # Refusals.
@@ -249,7 +288,7 @@ def test_other_settings_in_the_same_folder(finished, clean_gin):
         _train(finished[0], 7, seed=2)
     for difference in (
         "PPOLearner.clip is 0.2 there, 0.1 here",
-        "Task.dense_fraction is 0.0 there, 0.5 here",
+        "Task.dense_fraction is {'class': 'Constant', 'value': 0.0} there, {'class': 'Constant', 'value': 0.5} here",
         "seed is 0 there, 2 here",
     ):
         assert difference in str(caught.value)
@@ -275,8 +314,8 @@ def test_a_damaged_checkpoint(tmp_path):
 def test_reward_mixes_sparse_and_dense():
     # c = 0.25: 0.75 * 0.01 * 1000 + 0.25 * 0.1 * 4 = 7.5 + 0.1
     rollout = type("", (), {"sparse_reward": np.array([[1000.0]]), "dense_reward": np.array([[4.0]])})
-    assert lib.Task(dense_fraction=0.25).reward(rollout).item() == pytest.approx(7.6)
-    assert lib.Task(dense_fraction=0.0).reward(rollout).item() == 10
+    assert lib.Task().reward(rollout, 0.25).item() == pytest.approx(7.6)
+    assert lib.Task().reward(rollout, 0.0).item() == 10
 
 
 @pytest.mark.parametrize("victim_seat", [0, 1])

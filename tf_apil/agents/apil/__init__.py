@@ -1,0 +1,1 @@
+"""APIL and enhanced APIL: Bui, Mai, Nguyen 2023."""

@@ -1,0 +1,197 @@
+"""Who learns what against whom."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import gin
+import numpy as np
+
+from tf_apil import rollouts
+from tf_apil.games import physics as physics_lib
+from tf_apil.opponents import disturbances
+from tf_apil.training import annealing
+
+
+@dataclasses.dataclass(frozen=True)
+class Contest:
+    """A learner in one seat and frozen opponents in the other: what `Task` and `VictimTask` share.
+
+    Attributes:
+        game: a game id.
+        victim: a policy's name (see `tf_apil.opponents.named`).
+        victim_seat: 0 or 1.
+        physics: "original", "fast" or "draft".
+        dense_fraction: c in r = (1 - c) 0.01 sparse + c 0.1 dense (Gleave et al. 2020), a number or an annealer of
+            `training.annealing`; 0 is the published attack.
+        num_matches: matches in play at once. Departure: the original has 8 with 2048 steps each; 32 with 512 make the
+            same batch of 16384 and keep all cores busy.
+        steps_per_match: steps of each match between two updates.
+        victim_mask, adversary_mask: what these seats are kept from seeing of each other: None or a kind of
+            `opponents.disturbances`.
+        opponent_action_noise: standard deviation of the noise on what the frozen seat does; a number or an annealer.
+    """
+
+    game: str = "multicomp/YouShallNotPassHumans-v0"
+    victim: str = "ysnp/walker"
+    victim_seat: int = 1
+    physics: str = "original"
+    dense_fraction: float | annealing.Annealer = 0.0
+    num_matches: int = 32
+    steps_per_match: int = 512
+    victim_mask: str | None = None
+    adversary_mask: str | None = None
+    opponent_action_noise: float | annealing.Annealer = 0.0
+
+    def __post_init__(self):
+        """Raises ValueError where a setting cannot be, before anything is built or written."""
+        name = type(self).__name__
+        if self.victim_seat not in (0, 1):
+            raise ValueError(f"{name}.victim_seat is {self.victim_seat!r}; it must be 0 or 1.")
+        for key in ("num_matches", "steps_per_match"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}.{key} is {value!r}; it must be a whole number of at least 1.")
+        for key, most in (("dense_fraction", 1.0), ("opponent_action_noise", np.inf)):
+            low, high = annealing.of(getattr(self, key)).range
+            if not 0 <= low <= high <= most:
+                limits = "between 0 and 1" if most == 1 else "0 or more"
+                raise ValueError(f"{name}.{key} is {getattr(self, key)!r}; it must lie {limits}.")
+        for key in ("victim_mask", "adversary_mask"):
+            if getattr(self, key) not in (None, *disturbances.KINDS):
+                known = ", ".join(disturbances.KINDS)
+                raise ValueError(f"{name}.{key} is {getattr(self, key)!r}; choose None or one of {known}.")
+        physics_lib.get(self.physics)
+
+    learner = "learner"  # what it is called in texts
+
+    @property
+    def seat(self) -> int:
+        """The learner's."""
+        raise NotImplementedError
+
+    @property
+    def opponents(self) -> Mapping[str, float]:
+        """Names of the frozen policies, and how often each plays."""
+        raise NotImplementedError
+
+    @property
+    def opponent_deterministic(self) -> bool:
+        """Whether the frozen policies act by their mean while the learner learns."""
+        return False
+
+    @property
+    def initial_policy(self) -> str | None:
+        """What the learner starts from; None: from random weights."""
+        return None
+
+    @property
+    def batch_size(self) -> int:
+        """Environment steps between two updates."""
+        return self.num_matches * self.steps_per_match
+
+    @property
+    def masks(self) -> tuple[str | None, str | None]:
+        """Of seat 0 and seat 1."""
+        masks = (self.adversary_mask, self.victim_mask)
+        return masks if self.victim_seat == 1 else masks[::-1]
+
+    @property
+    def settings(self) -> dict:
+        """All of it, as JSON values."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for key in ("dense_fraction", "opponent_action_noise"):
+            values[key] = annealing.of(values[key]).settings
+        return {f"{type(self).__name__}.{key}": value for key, value in values.items()}
+
+    def reward(self, rollout: rollouts.Rollout, dense_fraction: float) -> np.ndarray:
+        """`[T, M, 2]` what the learner and, beside it, the other seat get."""
+        sparse, dense = 0.01 * rollout.sparse_reward, 0.1 * rollout.dense_reward
+        return (1 - dense_fraction) * sparse + dense_fraction * dense
+
+
+@gin.configurable
+@dataclasses.dataclass(frozen=True)
+class Task(Contest):
+    """An attack: an adversary learns to beat a frozen victim. The defaults are the recipe of Gleave et al. 2020
+    (arXiv:1905.10615).
+
+    Attributes: those of `Contest`, and
+
+        victim_deterministic: whether the victim acts by its mean while the adversary trains.
+    """
+
+    victim_deterministic: bool = False
+
+    learner = "adversary"
+
+    @property
+    def seat(self) -> int:
+        return 1 - self.victim_seat
+
+    @property
+    def opponents(self) -> Mapping[str, float]:
+        return {self.victim: 1.0}
+
+    @property
+    def opponent_deterministic(self) -> bool:
+        return self.victim_deterministic
+
+
+@gin.configurable
+@dataclasses.dataclass(frozen=True)
+class VictimTask(Contest):
+    """A defence: a victim is trained on, from the weights it has, against adversaries and its original opponent.
+
+    Who plays is drawn for every match. The literature calls one share of this mixture `mix_ratio`, and means by it the
+    original opponent's (Bui et al. 2023) or the adversaries' (Guo et al. 2021): here it has a name that says which.
+
+    Attributes: those of `Contest`, and
+
+        adversaries: names of policies, each as probable as the others.
+        original_opponent: the one that the victim was made against.
+        original_opponent_probability: in how many of the matches it plays; the adversaries share the rest.
+    """
+
+    adversaries: tuple[str, ...] = ()
+    original_opponent: str | None = "ysnp/blocker"
+    original_opponent_probability: float = 0.5
+
+    learner = "victim"
+
+    def __post_init__(self):
+        super().__post_init__()
+        share = self.original_opponent_probability
+        if not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ValueError(
+                f"VictimTask.original_opponent_probability is {share!r}; it must lie between 0 and 1: the share of "
+                "matches that the original opponent plays."
+            )
+        if isinstance(self.adversaries, str):
+            raise ValueError(f"VictimTask.adversaries is the text {self.adversaries!r}; give a tuple: ({'...'},).")
+        if share < 1 and not self.adversaries:
+            raise ValueError(
+                f"VictimTask.adversaries is empty, and {1 - share:g} of the matches are theirs: name at least one, or "
+                "set VictimTask.original_opponent_probability = 1."
+            )
+        if share > 0 and not self.original_opponent:
+            raise ValueError(
+                f"VictimTask.original_opponent is {self.original_opponent!r}, and {share:g} of the matches are its "
+                "own: name it, or set VictimTask.original_opponent_probability = 0."
+            )
+        names = [*self.adversaries, *([self.original_opponent] if share else [])]
+        if len(set(names)) < len(names):
+            raise ValueError(f"VictimTask names an opponent twice: {', '.join(names)}.")
+
+    @property
+    def seat(self) -> int:
+        return self.victim_seat
+
+    @property
+    def opponents(self) -> Mapping[str, float]:
+        share = self.original_opponent_probability
+        each = {name: (1 - share) / len(self.adversaries) for name in self.adversaries if share < 1}
+        return each | ({self.original_opponent: share} if share else {})
+
+    @property
+    def initial_policy(self) -> str | None:
+        return self.victim

@@ -1,0 +1,318 @@
+"""Trains one seat against frozen policies in the other, by any method: the main loop of this project.
+
+An adversary against its victim (`task.Task`) or a victim against its adversaries (`task.VictimTask`): what learns, a
+learner, is a class that gin names. All learners have the same few methods:
+
+    learner = Learner(observation_dim, action_dim, num_matches, seed)
+    learner.policy()                                for the seat at the table
+    learner.learn_from(rollout, reward, iteration)  one update; scalars to log
+    learner.model                                   a Keras network to export
+    learner.start_from(model), arrays(), restore(arrays), settings, check_batch_size(size)
+
+| method | learner |
+|---|---|
+| ADRL, Gleave et al. 2020 | `ppo.learner.PPOLearner` |
+| APL, Guo et al. 2021 | `apl.learner.APLLearner` |
+| APIL and enhanced APIL, Bui et al. 2023 | `apil.learner.APILLearner` |
+| Wu et al. 2021 | `wu.learner.WuLearner` |
+| retraining of a policy of the zoo, recurrent ones too | `finetune.learner.FineTuneLearner` |
+"""
+
+import pathlib
+import time
+from collections.abc import Callable
+
+import gin
+import numpy as np
+import tqdm.auto
+from absl import logging
+
+from tf_apil import games, rollouts, serving
+from tf_apil.agents.apil.learner import APILLearner
+from tf_apil.agents.apl.learner import APLLearner
+from tf_apil.agents.finetune.learner import FineTuneLearner
+from tf_apil.agents.ppo.learner import PPOLearner
+from tf_apil.agents.task import Contest, Task
+from tf_apil.agents.wu.learner import WuLearner
+from tf_apil.evaluation import matches, tables
+from tf_apil.games import physics as physics_lib
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.opponents import disturbances, named
+from tf_apil.opponents.mixture import Mixture
+from tf_apil.training import annealing, checkpoints, experiment, metrics
+
+#: By the names that model cards give them.
+METHODS = {
+    "tf_apil.agents.ppo": PPOLearner,
+    "tf_apil.agents.apl": APLLearner,
+    "tf_apil.agents.apil": APILLearner,
+    "tf_apil.agents.wu": WuLearner,
+    "tf_apil.agents.finetune": FineTuneLearner,
+}
+
+_SELF = "the policy being trained"
+
+
+@gin.configurable
+def train_eval(
+    root_dir: str,
+    zoo_dir: str | None = None,
+    task: Contest | None = None,
+    learner: Callable | None = None,
+    num_env_steps: int = 20_000_000,
+    seed: int = 0,
+    checkpoint_interval: int = 10,
+    eval_interval: int = 100,
+    eval_matches: int = 100,
+    eval_physics: str = "original",
+    num_threads: int | None = None,
+    initial_policy: str | None = None,
+) -> pathlib.Path:
+    """Trains until `num_env_steps`, continuing from the last checkpoint in `root_dir` where there is one.
+
+    Same seed, same `metrics.jsonl` but for timings, on one machine and thread layout, whether the run was interrupted
+    or not: matches, policies' chance and whatever else decides its course are part of a checkpoint.
+
+    Args:
+        root_dir: the run's folder.
+        zoo_dir: see `named.policy`.
+        task: who learns against whom; None: `Task()`, as gin has it.
+        learner: one of the classes above. None: `PPOLearner`; `FineTuneLearner` to train on a network of the zoo.
+        num_env_steps: environment steps in all, rounded up to whole batches.
+        seed: of everything.
+        checkpoint_interval: iterations (batches) between checkpoints: what a killed run loses at most.
+        eval_interval: iterations between evaluations and exports; the last iteration has both.
+        eval_matches: matches of an evaluation, adversary and victim deterministic.
+        eval_physics: what they are played on, whatever was trained on.
+        num_threads: None for all cores.
+        initial_policy: a policy of ours to start from, instead of random weights: a `.npz`, a run, a SavedModel.
+
+    Returns:
+        The folder of the last exported policy.
+
+    Raises:
+        ExperimentMismatch: `root_dir` holds another experiment.
+        CheckpointError: a checkpoint cannot be read or written.
+        ValueError, LookupError, OSError: a name that is wrong, a file that cannot be had.
+    """
+    numbers = {"checkpoint_interval": checkpoint_interval, "eval_interval": eval_interval, "eval_matches": eval_matches}
+    for name, value in numbers.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"train_eval.{name} is {value!r}; it must be a whole number of at least 1.")
+    physics_lib.get(eval_physics)
+    task, root = task or Task(), pathlib.Path(root_dir)
+    run = Run(task, root, zoo_dir, seed, num_threads, initial_policy, learner, num_env_steps)
+    total = run.num_iterations
+    log = metrics.MetricsLog(root, run.iteration)
+    log.write_text("operative_config", gin.operative_config_str())
+    if run.iteration:
+        logging.info("continuing %s at iteration %d of %d", root, run.iteration, total)
+
+    with tqdm.auto.tqdm(total=total, initial=run.iteration, unit="batch", disable=None) as bar:
+        while run.iteration < total:
+            scalars = run.train_one_iteration()
+            last = run.iteration == total
+            if last or run.iteration % eval_interval == 0:
+                scalars |= run.evaluate(eval_matches, eval_physics)
+            # The line comes before the checkpoint: a run killed between the two writes it once more, and loses none.
+            log.write(run.iteration - 1, run.env_steps, scalars)
+            if last or run.iteration % checkpoint_interval == 0:
+                run.save()
+            if run.iteration % eval_interval == 0 and not last:
+                run.export()
+            _report(bar, run, total, scalars)
+    log.close()
+    return run.export()
+
+
+class Run:
+    """One training run: the table with its two policies, the learner, and where they are in time.
+
+    Making one claims the run's folder, once all settings have been tried, and restores its last checkpoint.
+    """
+
+    def __init__(
+        self,
+        task: Contest,
+        root: pathlib.Path,
+        zoo_dir: str | None = None,
+        seed: int = 0,
+        num_threads: int | None = None,
+        initial_policy: str | None = None,
+        learner: Callable | None = None,
+        num_env_steps: int = 1,
+    ):
+        """Arguments and errors as of `train_eval`."""
+        self.task, self.root, self.seed, self._num_threads = task, root, seed, num_threads
+        self.num_iterations = -(-num_env_steps // task.batch_size)
+        self._rules = games.get(task.game)
+        self._opponents = {name: named.policy(name, self._rules, zoo_dir) for name in task.opponents}
+        self.dense_fraction, self.noise = annealing.of(task.dense_fraction), annealing.of(task.opponent_action_noise)
+        initial_policy = initial_policy or task.initial_policy
+        self.learner = self._make_learner(learner, named.model(initial_policy, zoo_dir) if initial_policy else None)
+        experiment.claim(root, self._settings(initial_policy, num_env_steps))
+        (root / "operative_config.gin").write_text(gin.operative_config_str())
+
+        self.iteration = 0
+        self._evaluated: tuple[int, list[dict]] = (0, [])  # the iteration of the last evaluation, and its win rates
+        self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
+        self.table = self._seat(np.random.SeedSequence(seed))
+        found = self._checkpoints.latest()
+        if found:
+            self.iteration = found[0]
+            for name, part in self._parts().items():
+                part.restore(rollouts.under(found[1], f"{name}/"))
+
+    def _make_learner(self, learner: Callable | None, start):
+        if learner is None:
+            learner = PPOLearner if start is None or isinstance(start, ActorCritic) else FineTuneLearner
+        made = learner(self._rules.observation_dim, self._rules.action_dim, self.task.num_matches, self.seed)
+        if start is not None:
+            made.start_from(start)
+        made.check_batch_size(self.task.batch_size)
+        return made
+
+    def _settings(self, initial_policy: str | None, num_env_steps: int) -> dict:
+        learner = type(self.learner).__name__
+        settings = self.task.settings | {f"{learner}.{k}": v for k, v in self.learner.settings.items()}
+        settings |= {"learner": learner, "seed": self.seed, "initial_policy": initial_policy}
+        annealed = any(low < high for low, high in (self.dense_fraction.range, self.noise.range))
+        return settings | ({"num_env_steps": num_env_steps} if annealed else {})  # which then is a matter of the run
+
+    def _parts(self) -> dict:
+        """All that a checkpoint is made of."""
+        return {
+            "learner": self.learner, "table": self.table, "dense_fraction": self.dense_fraction, "noise": self.noise
+        }  # fmt: skip
+
+    @property
+    def env_steps(self) -> int:
+        """Environment steps learnt from so far."""
+        return self.iteration * self.task.batch_size
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return min(1.0, self.iteration / self.num_iterations)
+
+    def train_one_iteration(self) -> dict[str, float]:
+        """Collects a batch, learns from it, and tells of both."""
+        start = time.perf_counter()
+        self.table.policies[self.task.seat] = self.learner.policy()
+        rollout = rollouts.collect(self.table, self.task.seat, self.task.steps_per_match)
+        collected = time.perf_counter()
+        weights = {
+            "dense_fraction": self.dense_fraction.weight(self.progress),
+            "noise": self.noise.weight(self.progress),
+        }
+        reward = self.task.reward(rollout, weights["dense_fraction"])
+        scalars = _match_scalars(rollout, self.task.seat, list(self._opponents))
+        scalars |= self.learner.learn_from(rollout, reward, self.iteration)
+        learned = time.perf_counter()
+        for annealer in (self.dense_fraction, self.noise):
+            annealer.observe(scalars)
+        self.iteration += 1
+        return scalars | {
+            "Train/dense_fraction": weights["dense_fraction"],
+            "Train/opponent_action_noise": weights["noise"],
+            "Time/collect_seconds": collected - start,
+            "Time/learn_seconds": learned - collected,
+            "Time/steps_per_second": self.task.batch_size / (learned - start),
+        }  # fmt: skip
+
+    def evaluate(self, num_matches: int, physics: str) -> dict[str, float]:
+        """Plays matches against each opponent, all deterministic and without noise."""
+        rows, outcomes = [], {}
+        for name, opponent in self._opponents.items():
+            outcomes[name] = outcome = matches.play(
+                self.task.game, self._in_order(self.learner.policy(), opponent), (True, True), num_matches,
+                seed=self.seed, physics=physics, num_threads=self._num_threads, masks=self.task.masks,
+            )  # fmt: skip
+            names = self._in_order(_SELF, name)
+            row = matches.record(self.task.game, names, outcome, deterministic="both", physics=physics, seed=self.seed)
+            rows.append(row)
+        self._evaluated = self.iteration, tables.win_rates(rows, _SELF)
+        wins = {name: float((outcome.winner == self.task.seat).mean()) for name, outcome in outcomes.items()}
+        ties = {name: float((outcome.winner == -1).mean()) for name, outcome in outcomes.items()}
+        length = {name: float(outcome.length.mean()) for name, outcome in outcomes.items()}
+        mean = [sum(p * values[name] for name, p in self.task.opponents.items()) for values in (wins, ties, length)]
+        scalars = dict(zip(("Eval/WinRate", "Eval/TieRate", "Eval/AverageEpisodeLength"), mean, strict=True))
+        if len(wins) > 1:
+            scalars |= {f"Eval/WinRate/{name}": rate for name, rate in wins.items()}
+        return scalars | {"Eval/NumberOfEpisodes": float(num_matches * len(wins))}
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        arrays = {f"{part}/{k}": v for part, owner in self._parts().items() for k, v in owner.arrays().items()}
+        self._checkpoints.save(self.iteration, arrays)
+
+    def export(self) -> pathlib.Path:
+        """Writes the policy as a SavedModel, with its win rate if it has been evaluated, and returns its folder."""
+        path = self.root / "policies" / f"{self.env_steps:012d}"
+        card = {
+            "game": self.task.game,
+            "seat": self.task.seat,
+            "trained_against": ", ".join(self.task.opponents),
+            "trained_by": next(name for name, kind in METHODS.items() if type(self.learner) is kind),
+            "physics": self.task.physics,
+            "env_steps": self.env_steps,
+            "seed": self.seed,
+        }
+        if self._evaluated[0] == self.iteration:
+            card["win_rates"] = self._evaluated[1]
+        elif (path / serving.CARD).exists():  # a run that had ended and is exported once more
+            card["win_rates"] = serving.read(path)[0].get("win_rates", [])
+        return serving.export(self.learner.model, path, card)
+
+    def _seat(self, seed: np.random.SeedSequence) -> rollouts.Table:
+        game_seed, policy_seed, *view_seeds = seed.spawn(4)
+        game = games.make(self.task.game, self.task.num_matches, game_seed, self._num_threads, self.task.physics)
+        views = disturbances.views(self.task.masks, self.task.game, self.task.num_matches, view_seeds)
+        deterministic = self._in_order(False, self.task.opponent_deterministic)
+        return rollouts.Table(
+            game, self._in_order(self.learner.policy(), self._opponent()), deterministic, policy_seed, views
+        )
+
+    def _opponent(self):
+        """The frozen seat's policy: one of several in each match, with noise on its actions, as the task says."""
+        policies = list(self._opponents.values())
+        opponent = policies[0] if len(policies) == 1 else Mixture(policies, list(self.task.opponents.values()))
+        if self.noise.range == (0, 0):
+            return opponent
+        return disturbances.NoisyActions(opponent, lambda: self.noise.weight(self.progress))
+
+    def _in_order(self, learner, opponent) -> tuple:
+        return (learner, opponent) if self.task.seat == 0 else (opponent, learner)
+
+
+def _match_scalars(rollout: rollouts.Rollout, seat: int, opponents: list[str]) -> dict[str, float]:
+    """What the matches that ended in a rollout came to; NaN-free: a rollout without an end gives no rates."""
+    ended = rollout.done
+    scalars = {"Metrics/NumberOfEpisodes": float(ended.sum())}
+    if ended.any():
+        winner = rollout.winner[ended]
+        scalars |= {
+            "Metrics/WinRate": float((winner == seat).mean()),
+            "Metrics/TieRate": float((winner == -1).mean()),
+            "Metrics/LossRate": float((winner == 1 - seat).mean()),
+            "Metrics/AverageReturn": float(rollout.sparse_reward[ended, 0].mean()),
+            "Metrics/AverageEpisodeLength": float(rollout.elapsed_steps[ended].mean()),
+        }
+    for number, name in enumerate(opponents if len(opponents) > 1 else []):
+        winner = rollout.winner[ended & (rollout.opponent == number)]
+        if len(winner):
+            scalars[f"Metrics/WinRate/{name}"] = float((winner == seat).mean())
+    return scalars
+
+
+def _report(bar, run: Run, total: int, scalars: dict[str, float]) -> None:
+    """A bar on a terminal; elsewhere a plain line every tenth iteration and at every evaluation."""
+    rate = scalars.get("Metrics/WinRate", float("nan"))
+    bar.update(1)
+    bar.set_postfix_str(f"{run.task.learner} wins {rate:.2f}")
+    if bar.disable and (run.iteration % 10 == 0 or "Eval/WinRate" in scalars or run.iteration == total):
+        evaluated = f", evaluated {scalars['Eval/WinRate']:.3f}" if "Eval/WinRate" in scalars else ""
+        logging.info(
+            "iteration %d of %d, %d steps, %.0f steps/s: %s wins %.3f%s",
+            run.iteration, total, run.env_steps, scalars["Time/steps_per_second"], run.task.learner, rate, evaluated,
+        )  # fmt: skip

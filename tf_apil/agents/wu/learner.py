@@ -1,0 +1,248 @@
+"""The attack of Wu et al. 2021: PPO, and a term that makes the victim act otherwise than it would."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tf_apil.agents.ppo.learner import Experience, PPOLearner
+from tf_apil.agents.wu import saliency as saliency_lib
+from tf_apil.agents.wu.dynamics import ObservationDynamics
+from tf_apil.agents.wu.surrogate import VictimSurrogate
+from tf_apil.games import registry
+from tf_apil.models import normalizers
+from tf_apil.rollouts import Rollout
+
+
+@gin.configurable
+class WuLearner(PPOLearner):
+    """PPO whose adversary also turns the victim's next action, where the victim looks at its opponent.
+
+    Wu, Guo, Wei, Xing: Adversarial Policy Training against Deep Reinforcement Learning, USENIX Security 2021. In the
+    authors' code the loss of PPO is joined by
+
+        weight * ( mean |importance (a' - a_victim)| - ratio * mean |o' - o_victim| ),    weight -0.06, ratio 1,
+
+    where a_victim and o_victim are the victim's next action and observation, as they came; o' is the next observation
+    that `ObservationDynamics` expects of the adversary's mean action, and a' what `VictimSurrogate` would do at it; and
+    importance is that of the opponent's part of what the victim now sees (`saliency.importance`). As the weight is
+    negative, the victim's action is pushed away from what it was, and what it sees is held near. Only the policy learns
+    by this term; surrogate and dynamics are fitted to each rollout before it. Black-box: nothing of the victim is used
+    but what it saw and did.
+
+    Departures: steps without a next one (a match ends, or the rollout) are left out of the term; there, the next is of
+    another match. Observations are normalised with running statistics. For `warmup_iterations` the term is off, as its
+    models are not fitted yet; there, the surrogate is fitted beforehand and the dynamics are used as they start. Which
+    columns show the opponent: see `opponent_columns_of`.
+    """
+
+    extra_names = ("Losses/action_deviation", "Losses/observation_deviation")
+
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        num_matches: int,
+        seed: int,
+        weight: float = -0.06,
+        ratio: float = 1.0,
+        saliency: str = "gradient",
+        opponent_columns: tuple[int, int] | None = None,
+        warmup_iterations: int = 5,
+        surrogate_l2: float = 0.01,
+        surrogate_learning_rate: float = 1e-3,
+        dynamics_margin: float = 1.0,
+        dynamics_learning_rate: float = 3e-4,
+        model_epochs: int = 4,
+        model_batch_size: int = 256,
+        **settings,
+    ):
+        """Builds the networks.
+
+        Args:
+            observation_dim, action_dim: D and A of one seat.
+            num_matches: M of the rollouts to come.
+            seed: of everything.
+            weight: of the term in the loss; 0 is plain PPO.
+            ratio: how much the observation's deviation counts against the action's.
+            saliency: "gradient", "integrated_gradients" or "smooth_grad".
+            opponent_columns: (start, stop) of the entries that show the victim its opponent. None: of the game with
+                these sizes, see `opponent_columns_of`.
+            warmup_iterations: rollouts that surrogate and dynamics are fitted to before the term counts.
+            surrogate_l2, surrogate_learning_rate: of `VictimSurrogate`.
+            dynamics_margin, dynamics_learning_rate: of `ObservationDynamics`.
+            model_epochs, model_batch_size: passes over each rollout, and minibatches, of both.
+            **settings: of `PPOLearner`.
+
+        Raises:
+            ValueError: a setting cannot be.
+        """
+        super().__init__(observation_dim, action_dim, num_matches, seed, **settings)
+        columns = _checked_columns(opponent_columns, observation_dim, action_dim)
+        own = {
+            "weight": weight, "ratio": ratio, "saliency": saliency, "opponent_columns": list(columns),
+            "warmup_iterations": warmup_iterations, "surrogate_l2": surrogate_l2,
+            "surrogate_learning_rate": surrogate_learning_rate, "dynamics_margin": dynamics_margin,
+            "dynamics_learning_rate": dynamics_learning_rate, "model_epochs": model_epochs,
+            "model_batch_size": model_batch_size,
+        }  # fmt: skip
+        _check(own)
+        self.settings |= own
+        self._weight, self._ratio, self._saliency = float(weight), float(ratio), saliency
+        self._columns, self._warmup = columns, warmup_iterations
+        fitting = {"num_epochs": model_epochs, "batch_size": model_batch_size}
+        self.surrogate = VictimSurrogate(
+            observation_dim, action_dim, seed + 1, l2=surrogate_l2, learning_rate=surrogate_learning_rate, **fitting
+        )
+        self.dynamics = ObservationDynamics(
+            observation_dim, action_dim, seed + 2, margin=dynamics_margin, learning_rate=dynamics_learning_rate,
+            **fitting,
+        )  # fmt: skip
+        self.victim_observations = normalizers.RunningMoments((observation_dim,))
+
+    def learn_from(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
+        """One update of all; see `PPOLearner.learn_from`.
+
+        Raises:
+            ValueError: no step of the rollout is followed by another of its match.
+        """
+        goes_on = ~rollout.done
+        goes_on[-1] = False
+        if not goes_on.any():
+            raise ValueError(
+                f"no step of this rollout of {len(goes_on)} steps in {goes_on.shape[1]} matches is followed by another "
+                "of its match, and the attack needs what comes next: let a rollout have more steps in each match."
+            )
+        self.victim_observations.update(_flat(rollout.observation[:, :, 1]))
+        victim = self._normalized(rollout.observation[:, :, 1])
+        scalars = self._fit(rollout, victim, goes_on, iteration)
+        importance = saliency_lib.importance(
+            self.surrogate.predict, tf.constant(_flat(victim)), self._columns, self._saliency, (self._seed, iteration)
+        )
+        extra = {
+            "next_victim_observation": np.roll(victim, -1, axis=0),
+            "next_victim_action": np.roll(rollout.action[:, :, 1], -1, axis=0),
+            "importance": importance.numpy().reshape(goes_on.shape),
+            "counts": (goes_on & (iteration >= self._warmup)).astype(np.float32),
+        }
+        scalars["Train/opponent_importance"] = float(extra["importance"].mean())
+        return self.learn(Experience.own(rollout, reward[..., 0]), iteration, extra=extra) | scalars
+
+    def _normalized(self, observation: np.ndarray) -> np.ndarray:
+        """The victim's observations `[T, M, D]`, float32."""
+        moments = self.victim_observations
+        z = (observation - moments.mean) / np.sqrt(moments.variance + normalizers.EPSILON)
+        return np.clip(z, -normalizers.CLIP, normalizers.CLIP).astype(np.float32)
+
+    def _fit(self, rollout: Rollout, victim: np.ndarray, goes_on: np.ndarray, iteration: int) -> dict[str, float]:
+        """Fits surrogate and dynamics; the errors are of before, on what neither has seen."""
+        acted = _flat(victim), _flat(rollout.action[:, :, 1])
+        moved = (
+            rollout.info["observation"][goes_on], rollout.action[:, :, 0][goes_on], np.roll(victim, -1, axis=0)[goes_on]
+        )  # fmt: skip
+        errors = {
+            "Train/surrogate_error": self.surrogate.error(*acted),
+            "Train/dynamics_error": self.dynamics.error(*moved),
+        }
+        return errors | {
+            "Losses/surrogate": self.surrogate.fit(*acted, iteration=iteration),
+            "Losses/dynamics": self.dynamics.fit(*moved, iteration=iteration),
+        }
+
+    def extra_losses(self, minibatch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The two parts of the term, as they enter the loss; see the class."""
+        observation = self.dynamics.predict(minibatch["observation"], self.model.mean(minibatch["observation"]))
+        action = self.surrogate.predict(observation)
+        of_action, of_observation = deviations(
+            action - minibatch["next_victim_action"], observation - minibatch["next_victim_observation"],
+            minibatch["importance"], minibatch["counts"],
+        )  # fmt: skip
+        return {
+            "Losses/action_deviation": self._weight * of_action,
+            "Losses/observation_deviation": -self._weight * self._ratio * of_observation,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        own = {f"surrogate/{k}": v for k, v in self.surrogate.arrays().items()}
+        own |= {f"dynamics/{k}": v for k, v in self.dynamics.arrays().items()}
+        own |= {f"victim_observations/{k}": v for k, v in self.victim_observations.state().items()}
+        return super().arrays() | own
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        parts = {
+            "surrogate/": self.surrogate, "dynamics/": self.dynamics, "victim_observations/": self.victim_observations,
+        }  # fmt: skip
+        super().restore({k: v for k, v in arrays.items() if not k.startswith(tuple(parts))})
+        for prefix, part in parts.items():
+            part.restore({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
+
+
+def deviations(action: tf.Tensor, observation: tf.Tensor, importance: tf.Tensor, counts: tf.Tensor) -> tuple:
+    """Means of |importance * action| and of |observation| over entries and those steps that count; 0 where none does.
+
+    Args:
+        action, observation: `[B, A]` and `[B, D]` differences.
+        importance, counts: `[B]`; `counts` is 1 or 0.
+
+    Returns:
+        Two scalars.
+    """
+    steps = tf.maximum(tf.reduce_sum(counts), 1.0)
+    of_action = tf.reduce_sum(counts * importance * tf.reduce_mean(tf.abs(action), axis=-1)) / steps
+    of_observation = tf.reduce_sum(counts * tf.reduce_mean(tf.abs(observation), axis=-1)) / steps
+    return of_action, of_observation
+
+
+def opponent_columns_of(observation_dim: int, action_dim: int) -> tuple[int, int]:
+    """(start, stop) of the entries of an observation that show the opponent's joints in the games of these sizes.
+
+    Departure: the authors' code takes the last 24 entries (humanoids) or 15 (ants) whatever the game; in Sumo and Kick
+    and Defend those are the arena's and the ball's as well, and some of the opponent's are not among them.
+
+    All entries, where no game has these sizes.
+    """
+    rules = registry.GAMES.values()
+    found = {
+        (game.other_qpos.start, game.other_qpos.stop)
+        for game in rules
+        if (game.observation_dim, game.action_dim) == (observation_dim, action_dim)
+    }
+    return found.pop() if len(found) == 1 else (0, observation_dim)
+
+
+def _checked_columns(columns, observation_dim: int, action_dim: int) -> tuple[int, int]:
+    if columns is None:
+        return opponent_columns_of(observation_dim, action_dim)
+    whole = isinstance(columns, tuple | list) and len(columns) == 2 and all(isinstance(c, int) for c in columns)
+    if not whole or not 0 <= columns[0] < columns[1] <= observation_dim:
+        raise ValueError(
+            f"WuLearner.opponent_columns is {columns!r}; it must be (start, stop) with 0 <= start < stop <= "
+            f"{observation_dim}, the width of an observation, or None for those of the game."
+        )
+    return tuple(columns)
+
+
+def _check(settings: dict) -> None:
+    """Raises ValueError where a setting of `WuLearner` cannot be."""
+    weight = settings["weight"]
+    if not isinstance(weight, int | float) or not -np.inf < weight <= 0:
+        raise ValueError(
+            f"WuLearner.weight is {weight!r}; it must be 0 or below: the loss is minimised, so that only a negative "
+            "weight makes the victim's actions deviate more."
+        )
+    if settings["saliency"] not in saliency_lib.METHODS:
+        methods = ", ".join(saliency_lib.METHODS)
+        raise ValueError(f"WuLearner.saliency is {settings['saliency']!r}; choose one of {methods}.")
+    for name in ("ratio", "dynamics_margin", "surrogate_l2"):
+        if not isinstance(settings[name], int | float) or not 0 <= settings[name] < np.inf:
+            raise ValueError(f"WuLearner.{name} is {settings[name]!r}; it must be a number of at least 0.")
+    for name in ("surrogate_learning_rate", "dynamics_learning_rate"):
+        if not isinstance(settings[name], int | float) or not 0 < settings[name] < np.inf:
+            raise ValueError(f"WuLearner.{name} is {settings[name]!r}; it must be a number above 0.")
+    for name, least in (("warmup_iterations", 0), ("model_epochs", 1), ("model_batch_size", 1)):
+        if not isinstance(settings[name], int) or settings[name] < least:
+            raise ValueError(f"WuLearner.{name} is {settings[name]!r}; it must be a whole number of at least {least}.")
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """`[T * M, N]` of `[T, M, N]`."""
+    return array.reshape(-1, array.shape[-1])

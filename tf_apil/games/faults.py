@@ -1,0 +1,43 @@
+"""What ends a match that cannot go on: actions and states that are not finite."""
+
+import mujoco
+import numpy as np
+
+from tf_apil.games.snapshot import Snapshot
+
+_CONSEQUENCE = "the match counts as a tie, its last observation and rewards as zeros, and it starts again"
+
+
+def of_actions(actions: np.ndarray, first: int, seats: tuple[str, str]) -> dict[int, str]:
+    """Notes on the matches `first`, `first` + 1, ... whose `actions` `[m, 2, A]` are not finite, by match."""
+    finite = np.isfinite(actions)
+    notes = {}
+    for row in np.flatnonzero(~finite.all(axis=(1, 2))):
+        seat, motor = np.argwhere(~finite[row])[0]
+        notes[first + int(row)] = (
+            f"the action of match {first + row}, seat {seat} ({seats[seat]}), motor {motor} is "
+            f"{actions[row, seat, motor]}; actions must be finite; {_CONSEQUENCE}"
+        )
+    return notes
+
+
+def without_bad(actions: np.ndarray) -> np.ndarray:
+    """`actions` `[m, 2, A]` with zeros in the matches where some are not finite."""
+    return np.where(np.isfinite(actions).all(axis=(1, 2), keepdims=True), actions, 0)
+
+
+def blown_up(state: Snapshot, warned: np.ndarray) -> list[int]:
+    """The rows of `state` that are not finite, larger than the engine accepts, or that it has `warned` of (`[m]`)."""
+    limit = mujoco.mjMAXVAL
+    if not warned.any() and all(-limit < v.min() and v.max() < limit for v in (state.qpos, state.qvel)):
+        return []  # nearly always; NaN compares as false
+    fine = [((values > -limit) & (values < limit)).all(axis=1) for values in (state.qpos, state.qvel)]
+    return np.flatnonzero(warned | ~np.logical_and(*fine)).tolist()
+
+
+def of_state(match: int, step: int) -> str:
+    """The note on a match whose state blew up at a step."""
+    return (
+        f"the physics of match {match} blew up at step {step}: its state was not finite or beyond {mujoco.mjMAXVAL:g}; "
+        + _CONSEQUENCE
+    )

@@ -1,0 +1,32 @@
+"""Random streams as plain arrays, for checkpoints."""
+
+import numpy as np
+
+_HALF = (1 << 64) - 1
+
+
+def to_array(stream: np.random.Generator) -> np.ndarray:
+    """`[6]` uint64: where a PCG64 stream (numpy's default) is."""
+    state = stream.bit_generator.state
+    number, increment = state["state"]["state"], state["state"]["inc"]
+    words = (number >> 64, number & _HALF, increment >> 64, increment & _HALF, state["has_uint32"], state["uinteger"])
+    return np.array(words, np.uint64)
+
+
+def from_array(words: np.ndarray) -> np.random.Generator:
+    """The stream that `to_array` told of.
+
+    Raises:
+        ValueError: `words` are not `[6]`.
+    """
+    if np.shape(words) != (6,):
+        raise ValueError(f"a random stream is saved as 6 words; these are {np.shape(words)}.")
+    high, low, high_increment, low_increment, has_uint32, uinteger = (int(word) for word in words)
+    stream = np.random.PCG64()
+    stream.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": high << 64 | low, "inc": high_increment << 64 | low_increment},
+        "has_uint32": has_uint32,
+        "uinteger": uinteger,
+    }
+    return np.random.Generator(stream)
