@@ -39,6 +39,7 @@ def test_card(served):
     assert card.pop("physics_advice").startswith("Made for MuJoCo with the capsule inertias of version 1.31")
     assert card == {
         **CARD, "seats": [0], "format": "tf_apil policy 2", "kind": served.kind, "recurrent": recurrent,
+        "sees_both": False,
         "observation_dim": D, "action_dim": A, "sha256": files.sha256(served.path / "policy.npz"),
         "shapes": shapes | ({"state": [None, 4, 128]} if recurrent else {}),
     }  # fmt: skip
