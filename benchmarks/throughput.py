@@ -4,8 +4,8 @@
 
 Raw: as many free-running threads as the project uses, each calling nothing but `mj_step` on its own matches, from the
 same states and with the same controls. Both must end in the same states, or the comparison is refused. It is done
-twice: match after match, whose state then stays in the core's cache ("ratio"), and step by step through all matches, as
-anybody must whose policies act in batches ("ratio_in_turns").
+twice: in the same order, step by step through all matches, as anybody must whose policies act in batches ("ratio"); and
+match after match, so that a match stays in the core's cache ("ratio_match_by_match").
 
   sampling   both seats played by policies, rollouts written / raw, for every game
   training   sampling, updates and logging of one iteration of YouShallNotPass, by PPO and by APIL / raw
@@ -77,9 +77,9 @@ def sampling(game_id: str, names: tuple[str, str]) -> dict:
 def told(what: str, ratios: dict[str, list[float]]) -> dict:
     """Medians and rounds, for the results file."""
     return {
-        f"{what}_ratio": round(float(np.median(ratios["alone"])), 3),
-        f"{what}_ratio_in_turns": round(float(np.median(ratios["in_turns"])), 3),
-        f"{what}_rounds": [round(r, 3) for r in ratios["alone"]],
+        f"{what}_ratio": round(float(np.median(ratios["in_turns"])), 3),
+        f"{what}_rounds": [round(r, 3) for r in ratios["in_turns"]],
+        f"{what}_ratio_match_by_match": round(float(np.median(ratios["alone"])), 3),
     }
 
 

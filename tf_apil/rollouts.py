@@ -169,7 +169,7 @@ class Table:
         before, masked = self._observations[matches.start], self._masked[matches.start]
         nobody = np.zeros(len(step.done), bool)
         masked = {
-            seat: (seen, self._views[seat](step.final_observation[:, own_first(seat)], matches, nobody))
+            seat: (seen, self._views[seat](step.final_observation[:, own_first(seat)].copy(), matches, nobody))
             for seat, seen in masked.items()
         }
         self._show(matches, step.observation, step.done)
@@ -179,7 +179,7 @@ class Table:
         """Lays before the policies what they will act on next."""
         self._observations[matches.start] = observation
         self._masked[matches.start] = {
-            seat: view(observation[:, own_first(seat)], matches, begun) for seat, view in self._views.items()
+            seat: view(observation[:, own_first(seat)].copy(), matches, begun) for seat, view in self._views.items()
         }
 
     def _seen_by(self, seat: int, matches: slice) -> np.ndarray:
@@ -275,9 +275,9 @@ def collect(table: Table, seat: int, num_steps: int) -> Rollout:
     )
 
 
-def own_first(seat: int) -> list[int]:
+def own_first(seat: int) -> slice:
     """The order of seats as one of them counts."""
-    return [seat, 1 - seat]
+    return slice(None) if seat == 0 else slice(None, None, -1)
 
 
 def under(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

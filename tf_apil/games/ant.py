@@ -7,7 +7,7 @@ each other and themselves.
 import numpy as np
 
 from tf_apil.games.bodies import Anatomy, Body, Hinge, Part
-from tf_apil.games.player import Player, sum_of_squares
+from tf_apil.games.player import Player, clipped, sum_of_squares
 from tf_apil.games.snapshot import Snapshot
 
 
@@ -65,7 +65,7 @@ def write_observation(state: Snapshot, player: Player, out: np.ndarray) -> None:
 
 def clipped_forces(state: Snapshot, player: Player) -> np.ndarray:
     """`[M, 13 * 6]` external forces on the 13 bodies, clipped to [-1, 1]."""
-    return np.clip(state.cfrc_ext[:, player.bodies].reshape(len(state.cfrc_ext), -1), -1, 1)
+    return clipped(state.cfrc_ext[:, player.bodies].reshape(len(state.cfrc_ext), -1))
 
 
 def runner_contact_cost(state: Snapshot, player: Player) -> np.ndarray:

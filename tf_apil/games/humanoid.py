@@ -7,7 +7,7 @@ The numbers are those of the original `humanoid_body.xml`; they equal OpenAI gym
 import numpy as np
 
 from tf_apil.games.bodies import Anatomy, Body, Hinge, Part
-from tf_apil.games.player import Player
+from tf_apil.games.player import Player, clipped
 from tf_apil.games.snapshot import Snapshot
 
 _TILT = (1.0, 0.0, -0.002, 0.0)  # normalised by the compiler
@@ -121,7 +121,7 @@ def write_observation(state: Snapshot, player: Player, out: np.ndarray, first_qp
         state.cinert[:, player.bodies].reshape(matches, -1),
         state.cvel[:, player.bodies].reshape(matches, -1),
         state.qfrc_actuator[:, player.qvel],
-        np.clip(forces, -1, 1),
+        clipped(forces),
     )
     start = 0
     for block in blocks:

@@ -184,7 +184,10 @@ class NumpyActorCritic:
 
     def normalize(self, observation: np.ndarray) -> np.ndarray:
         """`[B, D]` float32 normalised and clipped."""
-        return np.clip((observation - self._mean) * self._scale, -normalizers.CLIP, normalizers.CLIP)
+        z = observation - self._mean
+        z *= self._scale
+        np.minimum(z, normalizers.CLIP, out=z)  # twice as fast as numpy.clip
+        return np.maximum(z, -normalizers.CLIP, out=z)
 
     def mean(self, z: np.ndarray) -> np.ndarray:
         """`[B, A]` from normalised observations."""
