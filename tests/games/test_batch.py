@@ -391,10 +391,13 @@ def test_too_few_matches_threads_or_steps(number):
 
 
 @pytest.mark.parametrize(
+    "game, seconds", [("RunToGoalAnts", 0.05), ("SumoAnts", 0.015), ("SumoAntsAutoContact", 0.015)]
+)
+@pytest.mark.parametrize(
     "name, substeps, integrator", [("original", 5, "RK4"), ("fast", 10, "EULER"), ("draft", 4, "EULER")]
 )
-def test_physics_of_the_game_with_long_steps(name, substeps, integrator):
-    """RunToGoalAnts has steps of 50 ms, which "fast" crosses in another way."""
-    model = games.make("multicomp/RunToGoalAnts-v0", 1, physics=name).model
-    assert model.opt.timestep == pytest.approx(0.05 / substeps, abs=1e-15)
+def test_the_physics_of_ants(game, seconds, name, substeps, integrator):
+    """Their "fast" is another."""
+    model = games.make(f"multicomp/{game}-v0", 1, physics=name).model
+    assert model.opt.timestep == pytest.approx(seconds / substeps, abs=1e-15)
     assert model.opt.integrator == getattr(mujoco.mjtIntegrator, f"mjINT_{integrator}")

@@ -79,7 +79,7 @@ class GameBatch:
         if max_steps is not None and max_steps < 1:
             raise ValueError(f"max_steps is {max_steps}; give at least 1, or None.")
         self.game_id, self.game = game_id, game
-        self.num_matches, self.physics = num_matches, physics_lib.get(physics, game.step_seconds)
+        self.num_matches, self.physics = num_matches, physics_lib.get(physics, game.own_physics)
         self.num_threads = min(num_threads or len(os.sched_getaffinity(0)), num_matches)
         self.max_steps = max_steps or (None if game.max_episode_steps else _CUT_OFF)
         self.model = game.build(self.physics)

@@ -1,6 +1,8 @@
 """What a game is to the batch that plays it: a scene, an observation and rules, written for many matches at once."""
 
 import abc
+import types
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import mujoco
@@ -71,6 +73,7 @@ class Game(abc.ABC):
         other_qpos: the entries of an observation that show the opponent's joints: what the papers' masks hide.
         auto_contact: whether the watched parties count as having touched from the start.
         has_arena: whether matches differ in the radius of an arena.
+        own_physics: what it plays on instead of the physics of that name.
         costs: terms of the move reward that the originals' `info` shows without their minus sign.
         players: of the two seats, in the compiled scene.
     """
@@ -86,6 +89,7 @@ class Game(abc.ABC):
     other_qpos: slice
     auto_contact: bool = False
     has_arena: bool = False
+    own_physics: Mapping[str, physics_lib.Physics] = types.MappingProxyType({})
     costs: tuple[str, ...] = ("reward_ctrl", "reward_contact")
     players: tuple[Player, Player]
 

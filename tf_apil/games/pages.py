@@ -151,7 +151,7 @@ def _physics(game: type[Game]) -> str:
             f"{option.substeps} x {1000 * game.step_seconds / option.substeps:g} ms",
             f"{option.tolerance:g}",
         )
-        for name, option in ((name, physics.get(name, game.step_seconds)) for name in physics.PHYSICS)
+        for name, option in ((name, physics.get(name, game.own_physics)) for name in physics.PHYSICS)
     ]
     table = _table(("`physics=`", "integrator", "substeps", "contacts solved to"), rows)
     return table + '\n\n"original" is what the zoo was trained in, as closely as we know. [More](../physics.md).'

@@ -5,6 +5,8 @@ substeps, and with which integrator, MuJoCo crosses it. Bodies, contacts and rul
 """
 
 import dataclasses
+import types
+from collections.abc import Mapping
 
 import mujoco
 
@@ -29,7 +31,6 @@ class Physics:
 
 
 _RK4, _EULER = mujoco.mjtIntegrator.mjINT_RK4, mujoco.mjtIntegrator.mjINT_EULER
-_LONG_STEP = 0.05  # s, of RunToGoalAnts; all other games have steps of 15 ms
 
 PHYSICS = {
     physics.name: physics
@@ -40,12 +41,12 @@ PHYSICS = {
     )
 }
 
-# RK4 in 3 substeps saves too little with ants, whose contacts cost little.
-_WITH_LONG_STEPS = {"fast": Physics("fast", _EULER, 10, "Euler, 10 substeps: for training", 1e-4)}
+# What games of ants play on instead: their contacts cost little, and RK4 in 3 substeps saves too little.
+FOR_ANTS = {"fast": Physics("fast", _EULER, 10, "Euler, 10 substeps: for training; plays as original does", 1e-4)}
 
 
-def get(name: str, step_seconds: float = 0.015) -> Physics:
-    """Returns the physics called `name`, for a game whose environment steps last `step_seconds`.
+def get(name: str, instead: Mapping[str, Physics] = types.MappingProxyType({})) -> Physics:
+    """Returns the physics called `name`, for a game that has some of its own `instead`.
 
     Raises:
         ValueError: no physics has that name; the message lists those that exist.
@@ -53,4 +54,4 @@ def get(name: str, step_seconds: float = 0.015) -> Physics:
     if name not in PHYSICS:
         known = "; ".join(f"{p.name!r} ({p.note})" for p in PHYSICS.values())
         raise ValueError(f"physics {name!r} does not exist. Choose one of: {known}.")
-    return _WITH_LONG_STEPS.get(name, PHYSICS[name]) if step_seconds >= _LONG_STEP else PHYSICS[name]
+    return instead.get(name, PHYSICS[name])

@@ -173,6 +173,7 @@ class RunToGoalAnts(_RunToGoal):
     observation_dim, action_dim = ant.OBSERVATION_DIM + ant.NQ, ant.ACTION_DIM
     control_limit = ant.ANATOMY.control_limit
     step_seconds = 0.05
+    own_physics = physics_lib.FOR_ANTS
     fields = ant.FIELDS
     layout = (*ant.LAYOUT, (107, 122, "the other's qpos"))
     other_qpos = slice(107, 122)

@@ -240,6 +240,7 @@ class SumoAnts(_Sumo):
     radii, lying, upright, done_height = (2.5, 4.5), 0.3, 0.28, 0.28
     observation_dim, action_dim = 137, ant.ACTION_DIM
     control_limit = ant.ANATOMY.control_limit
+    own_physics = physics_lib.FOR_ANTS
     fields = (*ant.FIELDS, "xmat")
     layout = (
         *ant.LAYOUT,
