@@ -244,3 +244,42 @@ def test_collect_keeps_the_last_states_of_matches_that_were_cut_off():
     assert {int(end[0]) for end in ends} == {3}
     own_first = np.array([observation[[1, 0]] for _, observation in ends])
     np.testing.assert_array_equal(rollout.cut_observation, own_first)
+
+
+class DoublingView:
+    """Doubles what a seat sees, and counts, in the last entry, the matches that it was told begin."""
+
+    def __init__(self):
+        self.begun = np.zeros(2)
+
+    def __call__(self, observation, matches, begun):
+        self.begun[matches] += begun
+        return 2 * observation
+
+    def arrays(self):
+        return {"begun": self.begun.copy()}
+
+    def restore(self, arrays):
+        self.begun = arrays["begun"].copy()
+
+
+@pytest.mark.parametrize("halves", [(slice(0, 2),), (slice(0, 1), slice(1, 2))], ids=["whole", "halves"])
+@pytest.mark.parametrize("masked", [0, 1])
+def test_a_view_stands_between_the_game_and_one_seat_alone(masked, halves):
+    view = DoublingView()
+    views = [None, None]
+    views[masked] = view
+    policies = (EchoPolicy("a", info=True), EchoPolicy("b", info=True))
+    table = rollouts.Table(CountingGame(halves=halves), policies, (True, True), seed=0, views=views)
+    plain = rollouts.Table(
+        CountingGame(halves=halves), (EchoPolicy("a", info=True), EchoPolicy("b", info=True)), (True, True), seed=0
+    )
+    for seat in (masked, 1 - masked):
+        seen, expected = (rollouts.collect(t, seat, 4) for t in (table, plain))
+        factor = 2 if seat == masked else 1
+        np.testing.assert_array_equal(seen.observation, factor * expected.observation)
+        np.testing.assert_array_equal(seen.last_observation, factor * expected.last_observation)
+        for calls, other in zip(policies[seat].calls, plain.policies[seat].calls, strict=True):
+            np.testing.assert_array_equal(calls[0], factor * other[0])
+    # Two beginnings, and one for each match that has ended in 8 steps: matches of 3 and of 5 steps.
+    assert view.begun.tolist() == [1 + 2, 1 + 1]

@@ -10,11 +10,15 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import zoo_loader
 from tf_apil import games, serving
 from tf_apil.agents import train_eval as lib
+from tf_apil.agents.task import VictimTask
 from tf_apil.opponents import named
 from tf_apil.training import checkpoints, experiment, metrics
+from zoo_loader import models
 
 ROOT = pathlib.Path(__file__).parents[2]
 BATCH = 32
@@ -209,6 +213,53 @@ def test_an_interrupted_run_equals_an_unbroken_one(tmp_path, clean_gin, name):
     for key, array in ours.items():
         np.testing.assert_array_equal(array, theirs[key], key)
     np.testing.assert_equal(serving.read(broken)[1], serving.read(unbroken)[1])
+
+
+def _zoo_file(path, kind, observation_dim: int, action_dim: int) -> str:
+    """A network of a zoo layout, as Keras starts one, in a file."""
+    tf.keras.utils.set_random_seed(0)
+    zoo_loader.write_arrays(path, kind(observation_dim, action_dim).arrays())
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", [models.MlpPolicyValue, models.LSTMPolicy], ids=["feed-forward", "recurrent"])
+def test_a_victim_is_trained_on_against_a_mixture(tmp_path, clean_gin, kind):
+    """From its own weights; interrupted and not, the same, draws of opponents included; told by opponent."""
+    victim = _zoo_file(tmp_path / "victim.npz", kind, 380, 17)
+    clean_gin.parse_config([
+        f"VictimTask.victim = {victim!r}", "VictimTask.adversaries = ('zero', 'random')",
+        f"VictimTask.original_opponent = {victim!r}", "VictimTask.original_opponent_probability = 0.2",
+        "VictimTask.physics = 'draft'", "VictimTask.num_matches = 4", "VictimTask.steps_per_match = 16",
+        "FineTuneLearner.num_minibatches = 2", "FineTuneLearner.num_epochs = 1",
+        "FineTuneLearner.value_warmup_iterations = 1", "train_eval.eval_matches = 2", "train_eval.num_threads = 2",
+        "train_eval.checkpoint_interval = 1", "train_eval.eval_physics = 'draft'",
+    ])  # fmt: skip
+    for root, stops in (("unbroken", (4,)), ("broken", (1, 3, 4))):
+        for iterations in stops:
+            policy = lib.train_eval(str(tmp_path / root), task=VictimTask(), num_env_steps=iterations * 64)
+    broken, unbroken = (
+        checkpoints.Checkpoints(tmp_path / r / "checkpoints").latest()[1] for r in ("broken", "unbroken")
+    )
+    assert broken.keys() == unbroken.keys()
+    for name, array in broken.items():
+        np.testing.assert_array_equal(array, unbroken[name], name)
+    records = metrics.read(tmp_path / "unbroken")
+    assert any("Metrics/WinRate/zero" in record or "Metrics/WinRate/random" in record for record in records)
+    assert {"Eval/WinRate/zero", "Eval/WinRate/random", f"Eval/WinRate/{victim}"} <= records[-1].keys()
+    card = serving.load(policy).card
+    assert card["trained_by"] == "tf_apil.agents.finetune" and card["seat"] == 1
+    assert card["recurrent"] == (kind is models.LSTMPolicy) and len(card["win_rates"]) == 3
+
+
+def test_a_victim_of_ours_is_trained_by_ppo(tmp_path, clean_gin):
+    clean_gin.clear_config()
+    task = VictimTask(
+        victim="tf_apil/YouShallNotPassHumans-v0/walker-v1", adversaries=("zero",), original_opponent_probability=0.0,
+        physics="draft", num_matches=2, steps_per_match=16,
+    )  # fmt: skip
+    run = lib.Run(task, tmp_path)
+    assert isinstance(run.learner, lib.PPOLearner)
+    assert run.train_one_iteration()["Metrics/NumberOfEpisodes"] >= 0
 
 
 def _learner_and_steps(gin, iterations: int) -> tuple:
