@@ -49,6 +49,18 @@ def test_an_interrupted_table_is_continued(tmp_path, played, monkeypatch):
     assert len(played) == 2, "only the missing pairing was played"
 
 
+def test_masked_matches_are_rows_of_their_own(tmp_path, played):
+    plain = _evaluate(tmp_path, seat0=["zero"])
+    masked = _evaluate(tmp_path, seat0=["zero"], masks=(None, "zeros"))
+    assert "masks" not in plain[0] and masked[0]["masks"] == [None, "zeros"]
+    assert _evaluate(tmp_path, seat0=["zero"]) == plain and len(played) == 2
+    assert _evaluate(tmp_path, seat0=["zero"], masks=(None, "zeros")) == masked and len(played) == 2
+    assert "-, zeros" in tables.as_text(masked)
+    with pytest.raises(ValueError, match="there is no mask 'blind'; choose one of initialization"):
+        _evaluate(tmp_path, masks=("blind", None))
+    assert len(played) == 2
+
+
 def test_a_wrong_name_is_told_before_anything_is_played(tmp_path, played):
     with pytest.raises(LookupError):
         _evaluate(tmp_path, seat1=["zero", "ysnp/walkr"])

@@ -9,7 +9,7 @@ from absl import logging
 
 from tf_apil import games
 from tf_apil.evaluation import matches
-from tf_apil.opponents import named
+from tf_apil.opponents import disturbances, named
 
 DETERMINISTIC = {"none": (False, False), "seat0": (True, False), "seat1": (False, True), "both": (True, True)}
 _FILE = "results.json"
@@ -51,6 +51,7 @@ def evaluate(
     deterministic: str = "none",
     seed: int = 0,
     physics: str = "original",
+    masks: tuple[str | None, str | None] = (None, None),
     zoo_dir: str | None = None,
     num_threads: int | None = None,
 ) -> list[dict]:
@@ -65,7 +66,7 @@ def evaluate(
         seat0, seat1: names of policies (`opponents.named`).
         num_matches: of each pairing.
         deterministic: which seats act by their mean: "none", "seat0", "seat1" or "both".
-        seed, physics, num_threads: see `matches.play`.
+        seed, physics, masks, num_threads: see `matches.play`. Rows without `masks` were played without.
         zoo_dir: see `named.policy`.
 
     Returns:
@@ -76,6 +77,7 @@ def evaluate(
     """
     if deterministic not in DETERMINISTIC:
         raise ValueError(f"deterministic is {deterministic!r}; choose one of {', '.join(DETERMINISTIC)}.")
+    disturbances.views(masks, game, 1, (0, 0))
     rules = games.get(game)
     policies = {name: named.policy(name, rules, zoo_dir) for name in (*seat0, *seat1)}
     rows = read(root_dir)
@@ -83,12 +85,14 @@ def evaluate(
     for name0 in seat0:
         for name1 in seat1:
             settings = {"deterministic": deterministic, "physics": physics, "seed": seed}
+            settings |= {"masks": list(masks)} if any(masks) else {}
             key = {"game": game, "seat0": name0, "seat1": name1, "matches": num_matches, **settings}
-            row = next((row for row in rows if key.items() <= row.items()), None)
+            played = (row for row in rows if ("masks" in row) == any(masks))
+            row = next((row for row in played if all(row.get(k) == v for k, v in key.items())), None)
             if row is None:
                 outcome = matches.play(
                     game, (policies[name0], policies[name1]), DETERMINISTIC[deterministic], num_matches,
-                    seed=seed, physics=physics, num_threads=num_threads, progress=True,
+                    seed=seed, physics=physics, num_threads=num_threads, progress=True, masks=masks,
                 )  # fmt: skip
                 row = matches.record(game, (name0, name1), outcome, **settings)
                 rows.append(row)
@@ -109,7 +113,7 @@ def win_rates(rows: list[dict], name: str) -> list[dict]:
     Returns:
         A dictionary for every row and seat that it sat in: `game`, `seat`, `opponent`, `matches`, `win_rate`,
         `wilson95` (low, high), `tie_rate`, `deterministic` ("none", "self", "opponent" or "both") and, where the row
-        has them, `physics` and `seed`.
+        has them, `physics`, `seed` and `masks`.
 
     Raises:
         ValueError: no row names it.
@@ -129,7 +133,7 @@ def win_rates(rows: list[dict], name: str) -> list[dict]:
                     "wilson95": row["wilson95"][seat],
                     "tie_rate": row["ties"] / row["matches"],
                     "deterministic": side.get(by_mean, by_mean),
-                    **{key: row[key] for key in ("physics", "seed") if key in row},
+                    **{key: row[key] for key in ("physics", "seed", "masks") if key in row},
                 })  # fmt: skip
     if not found:
         names = sorted({row[seat] for row in rows for seat in ("seat0", "seat1")})
@@ -144,10 +148,22 @@ def as_text(rows: list[dict]) -> str:
         low, high = row["wilson95"][seat]
         return f"{row['wins'][seat] / row['matches']:.3f} [{low:.3f}, {high:.3f}]"
 
-    head = ("seat 0", "seat 1", "matches", "seat 0 wins", "seat 1 wins", "ties", "mean length", "physics", "by mean")
+    head = (
+        "seat 0",
+        "seat 1",
+        "matches",
+        "seat 0 wins",
+        "seat 1 wins",
+        "ties",
+        "mean length",
+        "physics",
+        "by mean",
+        "masks",
+    )
     cells = [head] + [
         (row["seat0"], row["seat1"], str(row["matches"]), share(row, 0), share(row, 1), str(row["ties"]),
-         f"{row['mean_length']:.0f}", row.get("physics", ""), row.get("deterministic", ""))
+         f"{row['mean_length']:.0f}", row.get("physics", ""), row.get("deterministic", ""),
+         ", ".join(mask or "-" for mask in row.get("masks", ())))
         for row in rows
     ]  # fmt: skip
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
