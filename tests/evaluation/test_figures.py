@@ -61,6 +61,14 @@ def test_curves_of_methods_with_runs_of_different_lengths(tmp_path):
         figures.method_curves({"one": []}, tmp_path / "curves.png")
 
 
+def test_curves_by_opponent(tmp_path):
+    more = {"Metrics/WinRate/zero": 0.5, "Metrics/WinRate/ysnp/blocker": 0.2, "Eval/WinRate/zero": 0.6}
+    run = _run(tmp_path / "run", 5, **more)
+    _assert_is_figure(figures.opponent_curves(run, tmp_path / "figures" / "curves.png"))
+    with pytest.raises(ValueError, match="a run against one alone"):
+        figures.opponent_curves(_run(tmp_path / "other", 2), tmp_path / "curves.png")
+
+
 def test_smoothing_weighs_batches_by_their_matches():
     # Wins 1 of 1, 0 of 3, 2 of 4; the last two batches together: 2 of 7.
     smoothed = figures.smooth(np.array([1.0, 0.0, 0.5]), np.array([1.0, 3.0, 4.0]), 2)

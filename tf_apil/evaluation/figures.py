@@ -97,6 +97,44 @@ def method_curves(
     return _save(picture, path)
 
 
+def opponent_curves(run_dir: str | os.PathLike, path: str | os.PathLike, *, smoothing: int = 15) -> pathlib.Path:
+    """Draws what a learner wins against each of its opponents over training.
+
+    Lines show the share of wins over the last `smoothing` batches; dots are evaluations, both by their mean.
+
+    Args:
+        run_dir: folder of a run with several opponents (`agents.task.VictimTask`).
+        path: of the PNG; its folder is made if missing.
+        smoothing: batches that the lines look back over.
+
+    Returns:
+        `path`.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: the run tells of no opponents, or `path` does not end in `.png`.
+    """
+    records = metrics.read(pathlib.Path(run_dir))
+    prefix = "Metrics/WinRate/"
+    names = sorted({key.removeprefix(prefix) for record in records for key in record if key.startswith(prefix)})
+    if not names:
+        raise ValueError(f"{run_dir} tells of no win rates by opponent: it is a run against one alone.")
+    picture, ax = _new_figure(6.4, 4.0)
+    for i, name in enumerate(names):
+        colour = _COLOURS[i % len(_COLOURS)]
+        told = [record for record in records if prefix + name in record]
+        rate = np.array([record[prefix + name] for record in told])
+        steps = [record["env_steps"] for record in told]
+        ax.plot(steps, smooth(rate, np.ones(len(rate)), smoothing), color=colour, linewidth=1.8, label=_short(name))
+        evaluated = [record for record in records if f"Eval/WinRate/{name}" in record]
+        dots = [record[f"Eval/WinRate/{name}"] for record in evaluated]
+        ax.plot([record["env_steps"] for record in evaluated], dots, "o", color=colour, markeredgecolor="white")
+    _wins_over_steps(ax)
+    ax.set_ylabel("learner wins (share of matches)")
+    picture.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8.5)
+    return _save(picture, path)
+
+
 def win_rates(rows: Sequence[Mapping], path: str | os.PathLike) -> pathlib.Path:
     """Draws a table of matches: for every pairing both seats' shares of wins, with 95 % Wilson intervals.
 
