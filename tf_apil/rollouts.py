@@ -8,6 +8,7 @@ import numpy as np
 from tf_apil.games import streams
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.step import GameStep
+from tf_apil.models.named_arrays import under
 from tf_apil.models.policy import Policy, PolicyStep
 
 
@@ -189,12 +190,9 @@ class Table:
     def _ask(self, matches: slice) -> tuple[PolicyStep, PolicyStep]:
         answers = []
         for seat, policy in enumerate(self.policies):
-            if getattr(policy, "sees_both", False):
-                observation = self._seen_by(seat, matches)
-            elif seat in self._views:
-                observation = self._masked[matches.start][seat][:, 0]
-            else:
-                observation = self._observations[matches.start][:, seat]
+            observation = self._seen_by(seat, matches)
+            if not getattr(policy, "sees_both", False):
+                observation = observation[:, 0]
             state = None if self._states[seat] is None else self._states[seat][matches]
             observation = np.ascontiguousarray(observation)
             answers.append(policy.act(observation, state, self._random[seat], self.deterministic[seat]))
@@ -278,8 +276,3 @@ def collect(table: Table, seat: int, num_steps: int) -> Rollout:
 def own_first(seat: int) -> slice:
     """The order of seats as one of them counts."""
     return slice(None) if seat == 0 else slice(None, None, -1)
-
-
-def under(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays whose names start with `prefix`, without it."""
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

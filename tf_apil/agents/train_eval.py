@@ -37,6 +37,7 @@ from tf_apil.agents.wu.learner import WuLearner
 from tf_apil.evaluation import matches, tables
 from tf_apil.games import physics as physics_lib
 from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.models.named_arrays import joined, under
 from tf_apil.opponents import disturbances, named
 from tf_apil.opponents.mixture import Mixture
 from tf_apil.training import annealing, checkpoints, experiment, metrics
@@ -85,7 +86,7 @@ def train_eval(
         eval_matches: matches of an evaluation, adversary and victim deterministic.
         eval_physics: what they are played on, whatever was trained on.
         num_threads: None for all cores.
-        initial_policy: a policy of ours to start from, instead of random weights: a `.npz`, a run, a SavedModel.
+        initial_policy: a policy with a network to start from, instead of random weights or what the task says.
 
     Returns:
         The folder of the last exported policy.
@@ -161,7 +162,7 @@ class Run:
         if found:
             self.iteration = found[0]
             for name, part in self._parts().items():
-                part.restore(rollouts.under(found[1], f"{name}/"))
+                part.restore(under(found[1], f"{name}/"))
 
     def _make_learner(self, learner: Callable | None, start):
         if learner is None:
@@ -243,7 +244,7 @@ class Run:
 
     def save(self) -> None:
         """Writes a checkpoint."""
-        arrays = {f"{part}/{k}": v for part, owner in self._parts().items() for k, v in owner.arrays().items()}
+        arrays = joined({name: part.arrays() for name, part in self._parts().items()})
         self._checkpoints.save(self.iteration, arrays)
 
     def export(self) -> pathlib.Path:

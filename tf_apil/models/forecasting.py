@@ -3,6 +3,7 @@
 import numpy as np
 
 from tf_apil.models import policy
+from tf_apil.models.named_arrays import under
 from tf_apil.models.policy import Policy, PolicyStep
 
 
@@ -63,11 +64,8 @@ def from_arrays(name: str, arrays: dict[str, np.ndarray]) -> ForecastingPolicy:
     Raises:
         ValueError: they are of another network.
     """
-    parts = [
-        policy.from_arrays(name, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
-        for prefix in ("adversary/", "imitator/")
-    ]
-    return ForecastingPolicy(name, *parts, bool(arrays["sees_opponent"]), False)
+    parts = [policy.from_arrays(name, under(arrays, prefix)) for prefix in ("adversary/", "imitator/")]
+    return ForecastingPolicy(name, *parts, bool(arrays[policy.FLAG]), False)
 
 
 def imitator_input(observation: np.ndarray, sees_opponent: bool) -> np.ndarray:

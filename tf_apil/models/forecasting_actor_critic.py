@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil.models.actor_critic import ActorCritic, PolicyOutput
-
-FLAG = "sees_opponent"  # the array by which these networks are told from others
+from tf_apil.models.named_arrays import joined, under
+from tf_apil.models.policy import FLAG
 
 
 class ForecastingActorCritic(tf.keras.Model):
@@ -65,8 +65,9 @@ class ForecastingActorCritic(tf.keras.Model):
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights by name, statistics of the normalisers included."""
         parts = {"adversary": self.adversary, "imitator": self.imitator}
-        arrays = {f"{part}/{name}": value for part in parts for name, value in parts[part].arrays().items()}
-        return arrays | {FLAG: np.array(self.sees_both, np.uint8)}
+        return joined({name: part.arrays() for name, part in parts.items()}) | {
+            FLAG: np.array(self.sees_both, np.uint8)
+        }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "ForecastingActorCritic":
@@ -75,11 +76,5 @@ class ForecastingActorCritic(tf.keras.Model):
         Raises:
             ValueError: they are of another network.
         """
-        parts = [ActorCritic.from_arrays(part(arrays, name)) for name in ("adversary", "imitator")]
+        parts = [ActorCritic.from_arrays(under(arrays, prefix)) for prefix in ("adversary/", "imitator/")]
         return cls(*parts, bool(arrays[FLAG]))
-
-
-def part(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    """The arrays of "adversary" or "imitator" alone."""
-    prefix = name + "/"
-    return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}

@@ -7,6 +7,8 @@ import numpy as np
 from tf_apil.models.actor_critic import NumpyActorCritic
 from zoo_loader import numpy_models
 
+FLAG = "sees_opponent"  # the array by which forecasting networks are told from others
+
 
 class PolicyStep(NamedTuple):
     """A policy's answer.
@@ -182,7 +184,7 @@ def is_actor_critic(arrays: dict[str, np.ndarray]) -> bool:
 
 def is_ours(arrays: dict[str, np.ndarray]) -> bool:
     """Whether arrays by name are those of one of our networks."""
-    return is_actor_critic(arrays) or "sees_opponent" in arrays
+    return is_actor_critic(arrays) or FLAG in arrays
 
 
 def from_arrays(name: str, arrays: dict[str, np.ndarray]) -> Policy:
@@ -191,7 +193,7 @@ def from_arrays(name: str, arrays: dict[str, np.ndarray]) -> Policy:
     Raises:
         ValueError: they are of no known network (`zoo_loader.ZooFileError` is one).
     """
-    if "sees_opponent" in arrays:
+    if FLAG in arrays:
         from tf_apil.models import forecasting  # which is made of policies of this module
 
         return forecasting.from_arrays(name, arrays)

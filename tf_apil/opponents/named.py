@@ -19,7 +19,6 @@ import zoo_loader
 from tf_apil import games, serving
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
-from tf_apil.models import forecasting_actor_critic
 from tf_apil.models import policy as policy_lib
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
@@ -69,7 +68,7 @@ def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
         raise ValueError(f"{name!r} has no network to export.")
     folder = _saved_model(name)
     arrays = serving.read(folder)[1] if folder else _arrays(name, zoo_dir)
-    if forecasting_actor_critic.FLAG in arrays:
+    if policy_lib.FLAG in arrays:
         return ForecastingActorCritic.from_arrays(arrays)
     if policy_lib.is_actor_critic(arrays):
         return ActorCritic.from_arrays(arrays)

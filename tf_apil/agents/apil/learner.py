@@ -8,6 +8,7 @@ from tf_apil.agents.apil.discriminator import Discriminator
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.models.forecasting import ForecastingPolicy, imitator_input, policy_input
 from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
+from tf_apil.models.named_arrays import joined, under
 from tf_apil.models.policy import gaussian_log_prob
 from tf_apil.rollouts import Rollout
 
@@ -144,7 +145,7 @@ class APILLearner:
 
     def _imitator_experience(self, rollout: Rollout, iteration: int) -> Experience:
         """Without rewards: these come of the discriminator."""
-        info = {k.removeprefix("imitator/"): v for k, v in rollout.info.items() if k.startswith("imitator/")}
+        info = under(rollout.info, "imitator/")
         seen = [
             imitator_input(o, self._sees)
             for o in (rollout.observation, rollout.last_observation, rollout.cut_observation)
@@ -177,8 +178,7 @@ class APILLearner:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that a checkpoint must hold, by name."""
-        parts = self._parts()
-        return {f"{part}/{name}": value for part in parts for name, value in parts[part].arrays().items()}
+        return joined({part: learner.arrays() for part, learner in self._parts().items()})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave.
@@ -190,8 +190,7 @@ class APILLearner:
         if missing:
             raise ValueError(f"the arrays hold no {', '.join(missing)}: they are not of APIL by {self._kind!r}.")
         for part, learner in self._parts().items():
-            own = {k.removeprefix(part + "/"): v for k, v in arrays.items() if k.startswith(part + "/")}
-            learner.restore(own)
+            learner.restore(under(arrays, f"{part}/"))
 
     def _parts(self) -> dict:
         teacher = {"discriminator": self.discriminator} if self._kind == "gail" else {"cloner": self.cloner}

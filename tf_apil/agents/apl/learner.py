@@ -5,6 +5,7 @@ import numpy as np
 
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.agents.ppo.values import ValueLearner
+from tf_apil.models.named_arrays import under
 from tf_apil.rollouts import Rollout
 
 
@@ -47,6 +48,5 @@ class APLLearner(PPOLearner):
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave. Raises ValueError where they are of networks of other sizes."""
-        prefix = "victim_value/"
-        self.victim_value.restore({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
-        super().restore({k: v for k, v in arrays.items() if not k.startswith(prefix)})
+        self.victim_value.restore(under(arrays, "victim_value/"))
+        super().restore(arrays)

@@ -9,6 +9,7 @@ from tf_apil.agents.finetune.policy import ZooLearningPolicy
 from tf_apil.agents.ppo import advantages
 from tf_apil.agents.ppo.learner import Experience
 from tf_apil.models import normalizers
+from tf_apil.models.named_arrays import under
 from tf_apil.rollouts import Rollout
 from zoo_loader import models, policy_model
 
@@ -228,18 +229,14 @@ class FineTuneLearner:
         Raises:
             ValueError: they are of a network, or a number of matches, that is not this learner's.
         """
-
-        def under(prefix):
-            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
         if self.model is None:
-            self.start_from(models.from_arrays(under("model/")))
-        self.model.set_arrays(under("model/"))
+            self.start_from(models.from_arrays(under(arrays, "model/")))
+        self.model.set_arrays(under(arrays, "model/"))
         for name, optimizer in self._optimizers.items():
-            saved = under(f"optimizer/{name}/")
+            saved = under(arrays, f"optimizer/{name}/")
             for i, variable in enumerate(optimizer.variables):
                 variable.assign(saved[str(i)])
-        self.rewards.restore(under("rewards/"))
+        self.rewards.restore(under(arrays, "rewards/"))
 
     def _check_started(self) -> None:
         if self.model is None:

@@ -15,6 +15,7 @@ from tf_agents.trajectories import time_step, trajectory
 from tf_apil.agents.ppo import advantages, networks
 from tf_apil.models import normalizers
 from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.models.named_arrays import under
 from tf_apil.models.policy import LearningPolicy
 from tf_apil.rollouts import Rollout
 
@@ -197,16 +198,12 @@ class PPOLearner:
         Raises:
             ValueError: they are of a network of other sizes.
         """
-
-        def under(prefix):
-            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-        self.model.set_arrays(under("model/"))
-        saved = under("optimizer/")
+        self.model.set_arrays(under(arrays, "model/"))
+        saved = under(arrays, "optimizer/")
         for i, variable in enumerate(self.optimizer.variables):
             variable.assign(saved[str(i)])
-        self.observations.restore(under("observations/"))
-        self.rewards.restore(under("rewards/"))
+        self.observations.restore(under(arrays, "observations/"))
+        self.rewards.restore(under(arrays, "rewards/"))
 
     def learn_from(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
         """What the training loop calls with each rollout: one update on the own reward.

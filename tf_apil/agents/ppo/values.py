@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_apil.agents.ppo import advantages
 from tf_apil.models import normalizers
 from tf_apil.models.actor_critic import ActorCritic, NumpyActorCritic
+from tf_apil.models.named_arrays import under
 
 
 class ValueLearner:
@@ -107,12 +108,8 @@ class ValueLearner:
         Raises:
             ValueError: they are of a network of other sizes.
         """
-
-        def under(prefix):
-            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-        self.model.set_arrays(under("model/"))
-        saved = under("optimizer/")
+        self.model.set_arrays(under(arrays, "model/"))
+        saved = under(arrays, "optimizer/")
         for i, variable in enumerate(self.optimizer.variables):
             variable.assign(saved[str(i)])
-        self.rewards.restore(under("rewards/"))
+        self.rewards.restore(under(arrays, "rewards/"))

@@ -10,6 +10,7 @@ from tf_apil.agents.wu.dynamics import ObservationDynamics
 from tf_apil.agents.wu.surrogate import VictimSurrogate
 from tf_apil.games import registry
 from tf_apil.models import normalizers
+from tf_apil.models.named_arrays import under
 from tf_apil.rollouts import Rollout
 
 
@@ -171,9 +172,9 @@ class WuLearner(PPOLearner):
         parts = {
             "surrogate/": self.surrogate, "dynamics/": self.dynamics, "victim_observations/": self.victim_observations,
         }  # fmt: skip
-        super().restore({k: v for k, v in arrays.items() if not k.startswith(tuple(parts))})
+        super().restore(arrays)
         for prefix, part in parts.items():
-            part.restore({k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
+            part.restore(under(arrays, prefix))
 
 
 def deviations(action: tf.Tensor, observation: tf.Tensor, importance: tf.Tensor, counts: tf.Tensor) -> tuple:
