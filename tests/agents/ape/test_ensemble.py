@@ -95,6 +95,12 @@ def test_policy_and_value_share_nothing():
     assert len(names[0]) + len(names[1]) == len(ensemble.arrays()) == 8
 
 
+def test_the_scale_of_values():
+    one, hundred = (_ensemble(value_scale=scale).values().numpy() for scale in (1.0, 100.0))
+    assert np.abs(one).max() > 1e-4
+    np.testing.assert_allclose(hundred, 100 * one, rtol=1e-6)
+
+
 def test_a_table_of_logits():
     """One-hot states and no hidden layers: every state's logits stand for themselves, as many as needed."""
     ensemble = _ensemble(hidden=())

@@ -56,6 +56,7 @@ class Ensemble(tf.Module):
         hidden: tuple[int, ...] = (64, 64),
         value_heads: str = "shared",
         initial_spread: float = 1.0,
+        value_scale: float = 100.0,
     ):
         """Builds the networks.
 
@@ -69,6 +70,8 @@ class Ensemble(tf.Module):
             value_heads: "shared" or "separate", see above.
             initial_spread: standard deviation of the logits at the start, over experts, around the mean of all experts
                 in the same state and action; of a single expert, over actions. 0: all start alike, and uniform.
+            value_scale: values are this times what the network says, so that the network's own numbers are about 1;
+                the default is the most that an episode of the paper's grid can cost.
 
         Raises:
             ValueError: an unknown setting; one network without hidden layers, which could prefer an action for an
@@ -92,8 +95,9 @@ class Ensemble(tf.Module):
         #: What decides how the ensemble begins; JSON values.
         self.settings = {
             "num_experts": num_experts, "networks": networks, "hidden": list(hidden), "value_heads": value_heads,
-            "initial_spread": initial_spread,
+            "initial_spread": initial_spread, "value_scale": value_scale,
         }  # fmt: skip
+        self._value_scale = value_scale
         self.num_experts, self.num_states, self.num_actions = num_experts, len(features), num_actions
         inputs = np.repeat(features[None], num_experts, axis=0)
         if networks == "context":

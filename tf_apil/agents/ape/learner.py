@@ -1,0 +1,198 @@
+"""Trains an ensemble on a grid by the paper's policy gradient."""
+
+import math
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from tf_apil.agents.ape import estimators, trajectories, weighting
+from tf_apil.agents.ape.ensemble import Ensemble
+from tf_apil.agents.ape.gridworld import GridWorld
+from tf_apil.agents.ape.oracles import WEIGHTINGS, GridOracle
+
+
+@gin.configurable
+class PolicyGradientLearner:
+    """Climbs J = E_ensemble[R] - beta E_observer[R'], as `estimators` tells (Zhan, Tiomkin and Abbeel 2020).
+
+    Each iteration plays episodes of the ensemble and of its observer with the policies as they are, and takes one step
+    on the policies and then one on the values, each with an Adam of its own. beta is given; or, in the constrained
+    form
+
+        min E_observer[R']  such that  E_ensemble[R] >= alpha,
+
+    it is learned: 1 / beta is the constraint's multiplier, and log beta goes up where the ensemble has return to spare
+    and down where it falls short of alpha.
+
+    Ours, not the paper's: Adam, networks and rates (its appendix could not be found); an entropy bonus, off by default.
+
+    Attributes:
+        grid, ensemble, weighting: what learns, where, and how the observer mixes.
+        beta: the weight of the observer's return, as it now is.
+        num_steps: grid steps played so far.
+        settings: what decides how this learner learns; JSON values.
+    """
+
+    def __init__(
+        self,
+        grid: GridWorld,
+        seed: int = 0,
+        beta: float = 0.6,
+        observer_weighting: str = "uniform",
+        alpha: float | None = None,
+        num_episodes: int = 200,
+        learning_rate: float = 3e-3,
+        value_learning_rate: float = 3e-3,
+        beta_learning_rate: float = 0.02,
+        entropy_coefficient: float = 0.0,
+        discount: float = 1.0,
+        features: str = "one_hot",
+        observer_reward: np.ndarray | None = None,
+    ):
+        """Builds the ensemble, which gin may set further.
+
+        Args:
+            grid: where to play.
+            seed: of the weights and of all chance.
+            beta: weight of the observer's return; in the constrained form what it begins with.
+            observer_weighting: "uniform" or "posterior".
+            alpha: the return that the ensemble must keep; None: beta stays.
+            num_episodes: of each kind in each iteration. With beta = 0 the observer does not play.
+            learning_rate, value_learning_rate: of the two Adams (epsilon 1e-5).
+            beta_learning_rate: by how much log beta goes up for each share of |alpha| that is to spare.
+            entropy_coefficient: weight of the policies' entropy, summed over an episode's steps.
+            discount: of rewards to come.
+            features: what the networks see, as of `GridWorld.features`.
+            observer_reward: `[S, A]`, what the observer gets; None: the same as the ensemble.
+
+        Raises:
+            ValueError: a setting that makes no sense; an alpha that no policy can have.
+        """
+        if not (beta >= 0 and math.isfinite(beta)):
+            raise ValueError(f"beta is {beta}; it must be 0 or more: the observer's return is what to lower.")
+        if num_episodes < 1:
+            raise ValueError(f"num_episodes is {num_episodes}; an estimate needs at least 1.")
+        self.oracle = GridOracle(grid, observer_reward=observer_reward)
+        if alpha is not None and not alpha <= self.oracle.optimum:
+            raise ValueError(f"no policy has a return of alpha = {alpha} here; the best is {self.oracle.optimum:.4g}.")
+        if alpha is not None and beta == 0:
+            raise ValueError("with alpha, beta is learned by factors and cannot begin at 0; give a small one.")
+        self.grid, self.beta, self.num_steps = grid, float(beta), 0
+        self.ensemble = Ensemble(grid.features(features), grid.num_actions, seed)
+        self.weighting = weighting.make(observer_weighting, self.ensemble.num_experts, grid.num_states)
+        self.settings = {
+            "beta": beta, "observer_weighting": observer_weighting, "alpha": alpha, "num_episodes": num_episodes,
+            "learning_rate": learning_rate, "value_learning_rate": value_learning_rate,
+            "beta_learning_rate": beta_learning_rate, "entropy_coefficient": entropy_coefficient, "discount": discount,
+            "features": features, "ensemble": self.ensemble.settings,
+        }  # fmt: skip
+        self._seed, self._alpha, self._num_episodes, self._discount = seed, alpha, num_episodes, discount
+        self._beta_rate, self._entropy = beta_learning_rate, entropy_coefficient
+        self._policy_optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
+        self._value_optimizer = tf.keras.optimizers.Adam(value_learning_rate, epsilon=1e-5)
+        self._policy_optimizer.build(self.ensemble.policy_weights)
+        self._value_optimizer.build(self.ensemble.value_weights)
+
+    def learn(self, iteration: int) -> dict[str, float]:
+        """Plays and takes a step; `iteration` decides, with the seed, the chance in it.
+
+        Returns:
+            Mean returns of the episodes played, losses, beta.
+
+        Raises:
+            FloatingPointError: a loss is not finite.
+        """
+        random = np.random.default_rng([self._seed, iteration])
+        policy = self.ensemble.policy()
+        experts = trajectories.of_experts(self.grid, policy, self._num_episodes, random, self.oracle.reward)
+        self.weighting.update(experts)
+        played, values = [experts], self.ensemble.values().numpy().astype(np.float64)
+        if self.beta:
+            weights = self.weighting.weights()
+            played.append(
+                trajectories.of_observer(
+                    self.grid, policy, weights, self._num_episodes, random, self.oracle.observer_reward
+                )
+            )
+        terms = [
+            estimators.estimate(episodes, value, self.grid.num_actions, weight, self._discount)
+            for episodes, value, weight in zip(played, values, (1.0, -self.beta), strict=False)
+        ]
+        self.num_steps += sum(episodes.num_steps for episodes in played)
+        scalars = {"Metrics/ensemble_return": terms[0].mean_return, "Train/beta": self.beta}
+        if self.beta:
+            scalars["Metrics/observer_return"] = terms[1].mean_return
+        scalars |= self._step(terms)
+        if self._alpha is not None:
+            to_spare = (terms[0].mean_return - self._alpha) / max(abs(self._alpha), 1e-12)
+            self.beta *= math.exp(self._beta_rate * min(max(to_spare, -1.0), 1.0))
+        return scalars
+
+    def evaluate(self) -> dict[str, float]:
+        """Exact returns of the ensemble, of each expert and of the mixtures, all in the ensemble's reward."""
+        policy = self.ensemble.policy()
+        experts = self.oracle.expected_return(policy)
+        scalars = {"Exact/ensemble_return": float(experts.mean())}
+        scalars |= {f"Exact/expert_{c}_return": float(r) for c, r in enumerate(experts)}
+        return scalars | {f"Exact/{name}_return": self.oracle.mixture_return(policy, name) for name in WEIGHTINGS[:2]}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that a checkpoint must hold, by name."""
+        arrays = {f"ensemble/{k}": v for k, v in self.ensemble.arrays().items()}
+        arrays |= {f"weighting/{k}": v for k, v in self.weighting.arrays().items()}
+        for name, optimizer in self._optimizers().items():
+            arrays |= {f"{name}/{i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
+        return arrays | {"beta": np.array(self.beta), "num_steps": np.array(self.num_steps)}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Takes what `arrays` gave; what follows is the same, to the bit, as without a break.
+
+        Raises:
+            ValueError: they are of an ensemble of other sizes.
+        """
+
+        def under(prefix):
+            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+        self.ensemble.restore(under("ensemble/"))
+        self.weighting.restore(under("weighting/"))
+        for name, optimizer in self._optimizers().items():
+            saved = under(f"{name}/")
+            for i, variable in enumerate(optimizer.variables):
+                variable.assign(saved[str(i)])
+        self.beta, self.num_steps = float(arrays["beta"]), int(arrays["num_steps"])
+
+    def _optimizers(self) -> dict[str, tf.keras.optimizers.Optimizer]:
+        return {"policy_optimizer": self._policy_optimizer, "value_optimizer": self._value_optimizer}
+
+    def _step(self, terms: list[estimators.Estimate]) -> dict[str, float]:
+        """One step on the policies, one on the values."""
+
+        def both(name):
+            arrays = [np.asarray(getattr(term, name)) for term in terms]
+            return tf.constant(np.stack([*arrays, *[np.zeros_like(arrays[0])] * (2 - len(arrays))]), tf.float32)
+
+        losses = self._update(both("credit"), both("visits"), both("target"), both("square"))
+        scalars = {name: float(loss) for name, loss in losses.items()}
+        if not np.isfinite(list(scalars.values())).all():
+            raise FloatingPointError(
+                f"a loss is not finite: {scalars}. A smaller PolicyGradientLearner.learning_rate may help."
+            )
+        return scalars
+
+    @tf.function
+    def _update(self, credits, visits, targets, squares):
+        with tf.GradientTape() as tape:
+            log_policy = self.ensemble.log_policy()
+            entropy = -tf.reduce_sum(tf.exp(log_policy) * log_policy, -1)  # [n, S]
+            loss = estimators.policy_loss(log_policy, credits[0], credits[1])
+            loss -= self._entropy * tf.reduce_sum(visits[0] * entropy)
+        weights = self.ensemble.policy_weights
+        self._policy_optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        with tf.GradientTape() as tape:
+            value_loss = estimators.value_loss(self.ensemble.values(), visits, targets, squares)
+        weights = self.ensemble.value_weights
+        self._value_optimizer.apply_gradients(zip(tape.gradient(value_loss, weights), weights, strict=True))
+        mean_entropy = tf.reduce_sum(visits[0] * entropy) / tf.reduce_sum(visits[0])
+        return {"Losses/policy_gradient": loss, "Losses/value": value_loss, "Train/entropy": mean_entropy}
