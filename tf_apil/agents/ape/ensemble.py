@@ -56,7 +56,7 @@ class Ensemble(tf.Module):
         hidden: tuple[int, ...] = (64, 64),
         value_heads: str = "shared",
         initial_spread: float = 1.0,
-        value_scale: float = 100.0,
+        value_scale: float = 1.0,
     ):
         """Builds the networks.
 
@@ -70,8 +70,7 @@ class Ensemble(tf.Module):
             value_heads: "shared" or "separate", see above.
             initial_spread: standard deviation of the logits at the start, over experts, around the mean of all experts
                 in the same state and action; of a single expert, over actions. 0: all start alike, and uniform.
-            value_scale: values are this times what the network says, so that the network's own numbers are about 1;
-                the default is the most that an episode of the paper's grid can cost.
+            value_scale: values are this times what the network says, so that the network's own numbers can be about 1.
 
         Raises:
             ValueError: an unknown setting; one network without hidden layers, which could prefer an action for an
@@ -124,9 +123,8 @@ class Ensemble(tf.Module):
 
     def values(self) -> tf.Tensor:
         """`[2, n, S]`: what an expert gets, and -beta times what the observer gets; with a shared head the same."""
-        return tf.broadcast_to(
-            tf.transpose(self._value(self._inputs), [2, 0, 1]), [2, self.num_experts, self.num_states]
-        )
+        heads = self._value_scale * tf.transpose(self._value(self._inputs), [2, 0, 1])
+        return tf.broadcast_to(heads, [2, self.num_experts, self.num_states])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights, by name."""

@@ -79,7 +79,8 @@ class PolicyGradientLearner:
         if alpha is not None and beta == 0:
             raise ValueError("with alpha, beta is learned by factors and cannot begin at 0; give a small one.")
         self.grid, self.beta, self.num_steps = grid, float(beta), 0
-        self.ensemble = Ensemble(grid.features(features), grid.num_actions, seed)
+        most = grid.cap * max(np.abs(self.oracle.reward).max(), 1e-12)  # what an episode can cost
+        self.ensemble = Ensemble(grid.features(features), grid.num_actions, seed, value_scale=float(most))
         self.weighting = weighting.make(observer_weighting, self.ensemble.num_experts, grid.num_states)
         self.settings = {
             "beta": beta, "observer_weighting": observer_weighting, "alpha": alpha, "num_episodes": num_episodes,
