@@ -110,6 +110,11 @@ def test_it_goes_on_after_a_break(settings):
         np.testing.assert_array_equal(one[name], other[name], name)
 
 
+def test_beta_warms_up():
+    _, scalars = _trained(GridWorld(**SMALL), 5, beta=0.8, warm_up=4, num_episodes=5)
+    assert [s["Train/beta"] for s in scalars] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8])
+
+
 def test_an_observer_with_its_own_reward():
     """Who observes is paid for steps to the right only: and the ensemble for arriving."""
     grid = GridWorld(**SMALL)
@@ -123,6 +128,7 @@ def test_an_observer_with_its_own_reward():
     ({"beta": -0.1}, "beta is -0.1"),
     ({"alpha": -1.0}, "no policy has a return of alpha = -1.0 here; the best is -3.2"),
     ({"alpha": -5.0, "beta": 0.0}, "cannot begin at 0"),
+    ({"warm_up": -1}, "warm_up is -1"),
     ({"num_episodes": 0}, "num_episodes is 0"),
     ({"observer_weighting": "fair"}, "no observer weighting 'fair'"),
     ({"features": "pixels"}, "pixels"),
