@@ -1,18 +1,14 @@
 """PPO on rollouts of ours: tf-agents' `PPOClipAgent` in one in-graph loop over shuffled minibatches."""
 
-import collections
-import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import gin
 import numpy as np
 import tensorflow as tf
-from tf_agents.agents.ppo import ppo_agent, ppo_clip_agent
 from tf_agents.specs import tensor_spec
-from tf_agents.trajectories import time_step, trajectory
 
 from tf_apil.agents.ppo import advantages, networks
+from tf_apil.agents.ppo.agent import ClippedAgent, distance
 from tf_apil.models import normalizers
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import under
@@ -50,24 +46,6 @@ class Experience(NamedTuple):
             rollout.observation[:, :, 0], rollout.action[:, :, 0], rollout.info, reward, rollout.done,
             rollout.last_observation[:, 0], rollout.cut_off, rollout.cut_observation[:, 0],
         )  # fmt: skip
-
-
-_LossInfo = collections.namedtuple("_LossInfo", (*ppo_agent.PPOLossInfo._fields, "terms"))
-
-
-class _Agent(ppo_clip_agent.PPOClipAgent):
-    """tf-agents' PPO, with room for further terms in the loss."""
-
-    def train_with(self, experience: trajectory.Trajectory, further_terms: Callable[[], dict[str, tf.Tensor]]):
-        """One step; `further_terms` gives the terms by name, under the tape that gradients come from."""
-        self._further_terms = further_terms
-        return self._train(experience, weights=None)
-
-    def get_loss(self, *args, **kwargs):
-        info = super().get_loss(*args, **kwargs)
-        terms = self._further_terms()
-        loss = tf.add_n([info.loss, *terms.values()]) if terms else info.loss
-        return info._replace(loss=loss, extra=_LossInfo(*info.extra, terms))
 
 
 @gin.configurable
@@ -135,30 +113,18 @@ class PPOLearner:
         self._discount, self._lambda, self._clip, self._seed = discount, lambda_, clip, seed
 
         observation_spec = tensor_spec.TensorSpec([observation_dim], tf.float32, "observation")
-        actor = networks.ActorNetwork(self.model, observation_spec)
-        value = networks.ValueNetwork(self.model, observation_spec)
-        self._agent = _Agent(
-            time_step.time_step_spec(observation_spec),
+        self._agent = ClippedAgent(
+            networks.ActorNetwork(self.model, observation_spec),
+            networks.ValueNetwork(self.model, observation_spec),
+            observation_spec,
             tensor_spec.BoundedTensorSpec([action_dim], tf.float32, -np.inf, np.inf, "action"),
             self.optimizer,
-            actor,
-            value,
-            importance_ratio_clipping=clip,
-            discount_factor=discount,
-            lambda_value=lambda_,
-            entropy_regularization=entropy_coefficient,
-            value_pred_loss_coef=value_coefficient / 2,  # tf-agents has no 1/2 before the squared error
-            value_clipping=clip,
-            gradient_clipping=gradient_norm,
-            num_epochs=1,  # the loop over epochs and minibatches is ours
-            compute_value_and_advantage_in_train=False,
-            update_normalizers_in_train=False,
-            normalize_observations=False,  # our rollouts come normalised, with the statistics that they were acted on
-            normalize_rewards=False,
-            aggregate_losses_across_replicas=False,
-            train_step_counter=tf.Variable(0, dtype=tf.int64),
+            clip=clip,
+            value_clip=clip,
+            entropy_coefficient=entropy_coefficient,
+            value_coefficient=value_coefficient,
+            gradient_norm=gradient_norm,
         )
-        self.optimizer.build(actor.trainable_weights + value.trainable_weights)
 
     def policy(self, name: str = "learner") -> LearningPolicy:
         """The policy as it now is, for a seat at the table."""
@@ -292,45 +258,10 @@ class PPOLearner:
 
     @tf.function
     def _update(self, batch, old_log_std, permutations):
-        names = ("Losses/policy_gradient", "Losses/value", "Losses/entropy", "Losses/total", *self.extra_names)
-        sums = dict.fromkeys(names, 0.0)
-        for indices in permutations:
-            minibatch = {k: tf.gather(v, indices) for k, v in batch.items()}
-            further_terms = functools.partial(self.extra_losses, minibatch)
-            loss = self._agent.train_with(self._experience(minibatch, old_log_std), further_terms)
-            sums = {
-                "Losses/policy_gradient": sums["Losses/policy_gradient"] + loss.extra.policy_gradient_loss,
-                "Losses/value": sums["Losses/value"] + loss.extra.value_estimation_loss,
-                "Losses/entropy": sums["Losses/entropy"] + loss.extra.entropy_regularization_loss,
-                "Losses/total": sums["Losses/total"] + loss.loss,
-                **{name: sums[name] + loss.extra.terms[name] for name in self.extra_names},
-            }
-        scalars = {k: v / float(len(permutations)) for k, v in sums.items()}
+        scale = tf.ones_like(batch["mean"]) * tf.exp(old_log_std)
+        batch = batch | {"dist_params": {"loc": batch["mean"], "scale_diag": scale}}
+        scalars = self._agent.train_on(batch, permutations, self.extra_losses, self.extra_names)
         z = (batch["action"] - self.model.mean(batch["observation"])) * tf.exp(-self.model.log_std)
         constant = 0.5 * float(np.log(2 * np.pi)) * float(batch["action"].shape[-1])
         log_prob = -0.5 * tf.reduce_sum(z * z, -1) - tf.reduce_sum(self.model.log_std) - constant
-        log_ratio = log_prob - batch["log_prob"]
-        scalars["Train/approx_kl"] = tf.reduce_mean(tf.exp(log_ratio) - 1 - log_ratio)
-        scalars["Train/clip_fraction"] = tf.reduce_mean(tf.cast(tf.abs(tf.exp(log_ratio) - 1) > self._clip, tf.float32))
-        return scalars
-
-    def _experience(self, minibatch, old_log_std) -> trajectory.Trajectory:
-        """A minibatch as the `[B, 1]` trajectories of single steps that the agent trains on."""
-        steps = {k: tf.expand_dims(v, 1) for k, v in minibatch.items()}
-        shape = tf.shape(steps["value"])
-        middle = tf.fill(shape, time_step.StepType.MID)
-        scale = tf.ones_like(steps["mean"]) * tf.exp(old_log_std)
-        return trajectory.Trajectory(
-            step_type=middle,
-            observation=steps["observation"],
-            action=steps["action"],
-            policy_info={
-                "dist_params": {"loc": steps["mean"], "scale_diag": scale},
-                "value_prediction": steps["value"],
-                "return": steps["return"],
-                "advantage": steps["advantage"],
-            },
-            next_step_type=middle,
-            reward=tf.zeros(shape),
-            discount=tf.ones(shape),
-        )
+        return scalars | distance(log_prob, batch["log_prob"], self._clip)
