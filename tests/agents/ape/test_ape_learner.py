@@ -59,7 +59,7 @@ def test_values_come_to_what_they_are_fitted_to():
         gin.clear_config()
     policy = learner.ensemble.policy()
     # R is counted to the cut, from wherever in the episode: the mean over times, weighted by visits, is what fits.
-    values = learner.ensemble.values().numpy()
+    values = learner.ensemble.state_values().numpy()
     for kind, tables, factor in (
         (0, policy, 1.0), (1, np.repeat(learner.oracle.mixture(policy, "uniform")[None], 2, axis=0), -0.6),
     ):  # fmt: skip

@@ -22,7 +22,7 @@ def test_shapes(networks, value_heads):
     assert ensemble.log_policy().shape == (3, 9, 5)
     np.testing.assert_allclose(ensemble.policy(), np.exp(ensemble.log_policy()), atol=1e-6)
     np.testing.assert_allclose(ensemble.policy().sum(axis=-1), 1, atol=1e-14)
-    values = ensemble.values().numpy()
+    values = ensemble.state_values().numpy()
     assert values.shape == (2, 3, 9)
     assert np.array_equal(values[0], values[1]) == (value_heads == "shared")
 
@@ -53,7 +53,7 @@ def test_the_towers_by_hand():
 @pytest.mark.parametrize("spread", [0.5, 2.0])
 def test_symmetry_is_broken_as_far_as_asked(networks, num_experts, hidden, spread):
     ensemble = _ensemble(networks=networks, num_experts=num_experts, hidden=hidden, initial_spread=spread)
-    logits = ensemble._policy(ensemble._inputs).numpy()
+    logits = ensemble.outputs(ensemble._features).numpy()
     assert (logits - logits.mean(axis=0)).std() == pytest.approx(spread, rel=1e-4)
     policy = ensemble.policy()
     for c in range(1, num_experts):  # no two are alike, in no state
@@ -96,7 +96,7 @@ def test_policy_and_value_share_nothing():
 
 
 def test_the_scale_of_values():
-    one, hundred = (_ensemble(value_scale=scale).values().numpy() for scale in (1.0, 100.0))
+    one, hundred = (_ensemble(value_scale=scale).state_values().numpy() for scale in (1.0, 100.0))
     assert np.abs(one).max() > 1e-4
     np.testing.assert_allclose(hundred, 100 * one, rtol=1e-6)
 
@@ -114,7 +114,7 @@ def test_arrays_come_back():
     one, other = _ensemble(seed=0), _ensemble(seed=1)
     other.restore(one.arrays())
     np.testing.assert_array_equal(one.policy(), other.policy())
-    np.testing.assert_array_equal(one.values(), other.values())
+    np.testing.assert_array_equal(one.state_values(), other.state_values())
     with pytest.raises(ValueError, match="another ensemble: policy/bias/0 is .2, 1, 8., and here .3, 1, 8."):
         _ensemble(num_experts=3).restore(one.arrays())
     with pytest.raises(ValueError, match="policy/bias/2 is missing"):

@@ -1,4 +1,4 @@
-"""An ensemble of n actor-critics over numbered states, as one network that is told who it is, or as n networks."""
+"""Ensembles of n actor-critics, as one network that is told who it is, or as n networks."""
 
 import gin
 import numpy as np
@@ -30,26 +30,26 @@ class Tower(tf.Module):
         return tf.matmul(x, self.kernels[-1]) + self.biases[-1]
 
 
-@gin.configurable
-class Ensemble(tf.Module):
-    """n policies and their values over S states, all of which it works out at once.
+class Networks(tf.Module):
+    """n policy towers and n value towers over feature vectors; what their outputs mean is a subclass's matter.
 
     The paper's value losses fit V_c to what expert c gets and to -beta times what the observer gets with one and the
     same output, which comes to lie between the two. With `value_heads="separate"` each has an output of its own.
-    Policies and values have towers of their own: the two are trained in separate steps.
+    Policies and values have towers of their own.
 
     Experts that start alike stay alike, and experts that differ little fall back into being alike: mixing them then
-    costs nothing. So the policies' last layer is scaled until their logits differ by `initial_spread`.
+    costs nothing. So the policies' last layer is scaled until their outputs differ by `initial_spread`.
 
     Attributes:
         num_experts: n.
-        policy_weights, value_weights: the variables of each step.
+        policy_weights, value_weights: the variables of each kind of tower.
+        settings: what decides how the networks begin; JSON values.
     """
 
     def __init__(
         self,
-        features: np.ndarray,
-        num_actions: int,
+        num_features: int,
+        num_outputs: int,
         seed: int,
         num_experts: int = 2,
         networks: str = "separate",
@@ -58,18 +58,18 @@ class Ensemble(tf.Module):
         initial_spread: float = 1.0,
         value_scale: float = 1.0,
     ):
-        """Builds the networks.
+        """Builds the towers.
 
         Args:
-            features: `[S, F]`, what a network sees of each state.
-            num_actions: A.
+            num_features: F, what a network sees.
+            num_outputs: of a policy.
             seed: of the weights.
             num_experts: n; the paper has 2.
             networks: "separate", n of them; or "context", one, with the expert's number as n further inputs.
             hidden: units of each tower's tanh layers. None and one-hot features make a table of logits.
             value_heads: "shared" or "separate", see above.
-            initial_spread: standard deviation of the logits at the start, over experts, around the mean of all experts
-                in the same state and action; of a single expert, over actions. 0: all start alike, and uniform.
+            initial_spread: standard deviation of the outputs at the start, over experts, around the mean of all experts
+                for the same features; of a single expert, over outputs. 0: all start alike.
             value_scale: values are this times what the network says, so that the network's own numbers can be about 1.
 
         Raises:
@@ -88,53 +88,30 @@ class Ensemble(tf.Module):
                 'networks="context" needs at least one hidden layer: without one, experts could not differ from state '
                 'to state. Give hidden=(64,), or networks="separate".'
             )
-        features = np.asarray(features, np.float32)
-        if features.ndim != 2:
-            raise ValueError(f"features are a table [S, F], one row a state, not {features.shape}.")
-        #: What decides how the ensemble begins; JSON values.
         self.settings = {
             "num_experts": num_experts, "networks": networks, "hidden": list(hidden), "value_heads": value_heads,
             "initial_spread": initial_spread, "value_scale": value_scale,
         }  # fmt: skip
-        self._value_scale = value_scale
-        self.num_experts, self.num_states, self.num_actions = num_experts, len(features), num_actions
-        inputs = np.repeat(features[None], num_experts, axis=0)
-        if networks == "context":
-            who = np.repeat(np.eye(num_experts, dtype=np.float32)[:, None], len(features), axis=1)
-            inputs = np.concatenate([inputs, who], axis=-1)
-        self._inputs = tf.constant(inputs)
-        copies = num_experts if networks == "separate" else 1
+        self.num_experts, self._told, self._value_scale = num_experts, networks == "context", value_scale
+        copies = 1 if self._told else num_experts
         random = np.random.default_rng(seed)
-        sizes = (inputs.shape[-1], *hidden)
-        self._policy = Tower((*sizes, num_actions), copies, random, 1.0)
+        sizes = (num_features + (num_experts if self._told else 0), *hidden)
+        self._policy = Tower((*sizes, num_outputs), copies, random, 1.0)
         self._value = Tower((*sizes, VALUE_HEADS.index(value_heads) + 1), copies, random, 0.01)
         self.policy_weights, self.value_weights = list(self._policy.variables), list(self._value.variables)
-        self._spread(initial_spread)
 
-    def log_policy(self) -> tf.Tensor:
-        """log pi_c(a | s), `[n, S, A]`."""
-        return tf.nn.log_softmax(self._policy(self._inputs))
+    def outputs(self, features: tf.Tensor) -> tf.Tensor:
+        """What the policies' towers say of `[B, F]`: `[n, B, outputs]`."""
+        return self._policy(self._inputs(features))
 
-    def policy(self) -> np.ndarray:
-        """pi_c(a | s), `[n, S, A]` float64; rows add up to 1 to float64."""
-        logits = self._policy(self._inputs).numpy().astype(np.float64)
-        e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return e / e.sum(axis=-1, keepdims=True)
-
-    def values(self) -> tf.Tensor:
-        """`[2, n, S]`: what an expert gets, and -beta times what the observer gets; with a shared head the same."""
-        heads = self._value_scale * tf.transpose(self._value(self._inputs), [2, 0, 1])
-        return tf.broadcast_to(heads, [2, self.num_experts, self.num_states])
+    def values(self, features: tf.Tensor) -> tf.Tensor:
+        """`[2, n, B]`: what an expert gets, and -beta times what the observer gets; with a shared head the same."""
+        heads = self._value_scale * tf.transpose(self._value(self._inputs(features)), [2, 0, 1])
+        return tf.broadcast_to(heads, [2, *heads.shape[1:2], tf.shape(heads)[2]])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All weights, by name."""
-        towers = {"policy": self._policy, "value": self._value}
-        return {
-            f"{name}/{kind}/{i}": variable.numpy()
-            for name, tower in towers.items()
-            for kind, variables in (("kernel", tower.kernels), ("bias", tower.biases))
-            for i, variable in enumerate(variables)
-        }
+        return {name: variable.numpy() for name, variable in self._named().items()}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave.
@@ -142,7 +119,8 @@ class Ensemble(tf.Module):
         Raises:
             ValueError: they are of an ensemble of other sizes.
         """
-        wanted = {name: array.shape for name, array in self.arrays().items()}
+        variables = self._named()
+        wanted = {name: tuple(variable.shape) for name, variable in variables.items()}
         given = {name: np.shape(array) for name, array in arrays.items()}
         if wrong := [name for name in sorted(wanted.keys() | given.keys()) if wanted.get(name) != given.get(name)]:
             name = wrong[0]
@@ -150,16 +128,69 @@ class Ensemble(tf.Module):
                 f"these weights are of another ensemble: {name} is {given.get(name, 'missing')}, and here "
                 f"{wanted.get(name, 'there is none')}. num_experts, networks, hidden and value_heads must be the same."
             )
-        for prefix, tower in (("policy", self._policy), ("value", self._value)):
-            for kind, variables in (("kernel", tower.kernels), ("bias", tower.biases)):
-                for i, variable in enumerate(variables):
-                    variable.assign(arrays[f"{prefix}/{kind}/{i}"])
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
 
-    def _spread(self, initial_spread: float) -> None:
-        """Scales the last policy kernel; logits are linear in it, as biases are still 0."""
-        logits = self._policy(self._inputs).numpy()
-        deviation = (logits - logits.mean(axis=0 if self.num_experts > 1 else -1, keepdims=True)).std()
-        self._policy.kernels[-1].assign(self._policy.kernels[-1] * np.float32(initial_spread / deviation))
+    def _named(self) -> dict[str, tf.Variable]:
+        return {
+            f"{name}/{kind}/{i}": variable
+            for name, tower in (("policy", self._policy), ("value", self._value))
+            for kind, variables in (("kernel", tower.kernels), ("bias", tower.biases))
+            for i, variable in enumerate(variables)
+        }
+
+    def _inputs(self, features: tf.Tensor) -> tf.Tensor:
+        """`[1 or n, B, inputs]`: towers of their own see the features; one for all is also told for whom."""
+        if not self._told:
+            return features[None]
+        size = tf.shape(features)[0]
+        who = tf.repeat(tf.eye(self.num_experts)[:, None], size, axis=1)
+        return tf.concat([tf.repeat(features[None], self.num_experts, axis=0), who], axis=-1)
+
+    def _spread(self, features: np.ndarray) -> None:
+        """Scales the last policy kernel; outputs are linear in it, as biases are still 0."""
+        outputs = self.outputs(tf.constant(features, tf.float32)).numpy()
+        deviation = (outputs - outputs.mean(axis=0 if self.num_experts > 1 else -1, keepdims=True)).std()
+        scale = np.float32(self.settings["initial_spread"] / deviation)
+        self._policy.kernels[-1].assign(self._policy.kernels[-1] * scale)
+
+
+@gin.configurable
+class Ensemble(Networks):
+    """n policies over numbered states and actions, and their values, all of which it works out at once."""
+
+    def __init__(self, features: np.ndarray, num_actions: int, seed: int, **settings):
+        """Builds the networks.
+
+        Args:
+            features: `[S, F]`, what a network sees of each state.
+            num_actions: A.
+            seed: of the weights.
+            **settings: of `Networks`.
+
+        Raises:
+            ValueError: features that are no table; a setting, as of `Networks`.
+        """
+        features = np.asarray(features, np.float32)
+        if features.ndim != 2:
+            raise ValueError(f"features are a table [S, F], one row a state, not {features.shape}.")
+        super().__init__(features.shape[1], num_actions, seed, **settings)
+        self.num_states, self.num_actions, self._features = len(features), num_actions, tf.constant(features)
+        self._spread(features)
+
+    def log_policy(self) -> tf.Tensor:
+        """log pi_c(a | s), `[n, S, A]`."""
+        return tf.nn.log_softmax(self.outputs(self._features))
+
+    def policy(self) -> np.ndarray:
+        """pi_c(a | s), `[n, S, A]` float64; rows add up to 1 to float64."""
+        logits = self.outputs(self._features).numpy().astype(np.float64)
+        e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+
+    def state_values(self) -> tf.Tensor:
+        """`[2, n, S]`, `values` of every state."""
+        return self.values(self._features)
 
 
 def _orthogonal(random: np.random.Generator, rows: int, columns: int) -> np.ndarray:

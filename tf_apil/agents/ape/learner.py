@@ -117,7 +117,7 @@ class PolicyGradientLearner:
         policy = self.ensemble.policy()
         experts = trajectories.of_experts(self.grid, policy, self._num_episodes, random, self.oracle.reward)
         self.weighting.update(experts)
-        played, values = [experts], self.ensemble.values().numpy().astype(np.float64)
+        played, values = [experts], self.ensemble.state_values().numpy().astype(np.float64)
         if beta:
             weights = self.weighting.weights()
             played.append(
@@ -201,7 +201,7 @@ class PolicyGradientLearner:
         weights = self.ensemble.policy_weights
         self._policy_optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         with tf.GradientTape() as tape:
-            value_loss = estimators.value_loss(self.ensemble.values(), visits, targets, squares)
+            value_loss = estimators.value_loss(self.ensemble.state_values(), visits, targets, squares)
         weights = self.ensemble.value_weights
         self._value_optimizer.apply_gradients(zip(tape.gradient(value_loss, weights), weights, strict=True))
         mean_entropy = tf.reduce_sum(visits[0] * entropy) / tf.reduce_sum(visits[0])
