@@ -1,7 +1,5 @@
 """Trains an ensemble on a grid by the paper's policy gradient."""
 
-import math
-
 import gin
 import numpy as np
 import tensorflow as tf
@@ -9,30 +7,25 @@ import tensorflow as tf
 from tf_apil.agents.ape import estimators, trajectories, weighting
 from tf_apil.agents.ape.ensemble import Ensemble
 from tf_apil.agents.ape.gridworld import GridWorld
+from tf_apil.agents.ape.objective import ObjectiveWeights
 from tf_apil.agents.ape.oracles import WEIGHTINGS, GridOracle
+from tf_apil.models.named_arrays import under
 
 
 @gin.configurable
 class PolicyGradientLearner:
-    """Climbs J = E_ensemble[R] - beta E_observer[R'], as `estimators` tells (Zhan, Tiomkin and Abbeel 2020).
+    """Climbs the objective of `objective.ObjectiveWeights` as `estimators` tells (Zhan, Tiomkin and Abbeel 2020).
 
     Each iteration plays episodes of the ensemble and of its observer with the policies as they are, and takes one step
-    on the policies and then one on the values, each with an Adam of its own. beta is given; or, in the constrained
-    form
+    on the policies and then one on the values, each with an Adam of its own.
 
-        min E_observer[R']  such that  E_ensemble[R] >= alpha,
-
-    it is learned: 1 / beta is the constraint's multiplier, and log beta goes up where the ensemble has return to spare
-    and down where it falls short of alpha.
-
-    Ours, not the paper's: Adam, networks and rates (its appendix could not be found); an entropy bonus and a warm-up of
-    beta, both off by default. J has local optima in which one expert is given up, never arrives, and spoils the mixture
-    (about -57 and -96 at beta .6 on the paper's grid), and others without any gap. From the start with all of beta,
-    chance often leads to the first; with beta long at 0 it leads to the second.
+    Ours, not the paper's: Adam, networks and rates (its appendix could not be found); an entropy bonus, off by default,
+    and what `ObjectiveWeights` offers. J has local optima in which one expert is given up, never arrives, and spoils
+    the mixture (about -57 and -96 at beta .6 on the paper's grid), and others without any gap. From the start with all
+    of beta, chance often leads to the first; with beta long at 0 it leads to the second.
 
     Attributes:
-        grid, ensemble, weighting: what learns, where, and how the observer mixes.
-        beta: the weight of the observer's return, as it now is.
+        grid, ensemble, weighting, objective: where, what learns, how the observer mixes, what for.
         num_steps: grid steps played so far.
         settings: what decides how this learner learns; JSON values.
     """
@@ -41,63 +34,53 @@ class PolicyGradientLearner:
         self,
         grid: GridWorld,
         seed: int = 0,
-        beta: float = 0.6,
-        warm_up: int = 0,
         observer_weighting: str = "uniform",
-        alpha: float | None = None,
         num_episodes: int = 200,
         learning_rate: float = 3e-3,
         value_learning_rate: float = 3e-3,
-        beta_learning_rate: float = 0.02,
         entropy_coefficient: float = 0.0,
         discount: float = 1.0,
         features: str = "one_hot",
         observer_reward: np.ndarray | None = None,
+        **objective,
     ):
         """Builds the ensemble, which gin may set further.
 
         Args:
             grid: where to play.
             seed: of the weights and of all chance.
-            beta: weight of the observer's return; in the constrained form what it begins with.
-            warm_up: iterations in which the observer's weight rises, in equal steps, to beta.
             observer_weighting: "uniform" or "posterior".
-            alpha: the return that the ensemble must keep; None: beta stays.
             num_episodes: of each kind in each iteration. With beta = 0 the observer does not play.
             learning_rate, value_learning_rate: of the two Adams (epsilon 1e-5).
-            beta_learning_rate: by how much log beta goes up for each share of |alpha| that is to spare.
             entropy_coefficient: weight of the policies' entropy, summed over an episode's steps.
             discount: of rewards to come.
             features: what the networks see, as of `GridWorld.features`.
             observer_reward: `[S, A]`, what the observer gets; None: the same as the ensemble.
+            **objective: of `ObjectiveWeights`, which gin may also bind.
 
         Raises:
             ValueError: a setting that makes no sense; an alpha that no policy can have.
         """
-        if not (beta >= 0 and math.isfinite(beta)):
-            raise ValueError(f"beta is {beta}; it must be 0 or more: the observer's return is what to lower.")
         if num_episodes < 1:
             raise ValueError(f"num_episodes is {num_episodes}; an estimate needs at least 1.")
         self.oracle = GridOracle(grid, observer_reward=observer_reward)
-        if alpha is not None and not alpha <= self.oracle.optimum:
-            raise ValueError(f"no policy has a return of alpha = {alpha} here; the best is {self.oracle.optimum:.4g}.")
-        if warm_up < 0:
-            raise ValueError(f"warm_up is {warm_up}; it is a number of iterations, 0 for none.")
-        if alpha is not None and beta == 0:
-            raise ValueError("with alpha, beta is learned by factors and cannot begin at 0; give a small one.")
-        self.grid, self.beta, self.num_steps = grid, float(beta), 0
+        self.grid, self.num_steps = grid, 0
         most = grid.cap * max(np.abs(self.oracle.reward).max(), 1e-12)  # what an episode can cost
         self.ensemble = Ensemble(grid.features(features), grid.num_actions, seed, value_scale=float(most))
         self.weighting = weighting.make(observer_weighting, self.ensemble.num_experts, grid.num_states)
+        self.objective = ObjectiveWeights(self.ensemble.num_experts, **objective)
+        alpha = self.objective.settings["alpha"]
+        if alpha is not None and not alpha <= self.oracle.optimum:
+            raise ValueError(f"no policy has a return of alpha = {alpha} here; the best is {self.oracle.optimum:.4g}.")
         self.settings = {
-            "beta": beta, "warm_up": warm_up, "observer_weighting": observer_weighting, "alpha": alpha,
-            "num_episodes": num_episodes,
-            "learning_rate": learning_rate, "value_learning_rate": value_learning_rate,
-            "beta_learning_rate": beta_learning_rate, "entropy_coefficient": entropy_coefficient, "discount": discount,
-            "features": features, "ensemble": self.ensemble.settings,
+            "observer_weighting": observer_weighting, "num_episodes": num_episodes, "learning_rate": learning_rate,
+            "value_learning_rate": value_learning_rate, "entropy_coefficient": entropy_coefficient,
+            "discount": discount, "features": features, "ensemble": self.ensemble.settings,
+            "objective": self.objective.settings,
         }  # fmt: skip
-        self._seed, self._alpha, self._num_episodes, self._discount = seed, alpha, num_episodes, discount
-        self._warm_up, self._beta_rate, self._entropy = warm_up, beta_learning_rate, entropy_coefficient
+        self._seed, self._num_episodes, self._discount, self._entropy = (
+            seed, num_episodes, discount, entropy_coefficient,
+        )  # fmt: skip
         self._policy_optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
         self._value_optimizer = tf.keras.optimizers.Adam(value_learning_rate, epsilon=1e-5)
         self._policy_optimizer.build(self.ensemble.policy_weights)
@@ -112,8 +95,7 @@ class PolicyGradientLearner:
         Raises:
             FloatingPointError: a loss is not finite.
         """
-        beta = self.beta * min(1.0, (iteration + 1) / max(self._warm_up, 1))
-        random = np.random.default_rng([self._seed, iteration])
+        beta, random = self.objective.beta(iteration), np.random.default_rng([self._seed, iteration])
         policy = self.ensemble.policy()
         experts = trajectories.of_experts(self.grid, policy, self._num_episodes, random, self.oracle.reward)
         self.weighting.update(experts)
@@ -129,14 +111,14 @@ class PolicyGradientLearner:
             estimators.estimate(episodes, value, self.grid.num_actions, weight, self._discount)
             for episodes, value, weight in zip(played, values, (1.0, -beta), strict=False)
         ]
+        terms[0].credit[:] *= self.objective.experts[:, None, None]
         self.num_steps += sum(episodes.num_steps for episodes in played)
         scalars = {"Metrics/ensemble_return": terms[0].mean_return, "Train/beta": beta}
         if beta:
             scalars["Metrics/observer_return"] = terms[1].mean_return
+        scalars["Train/expert_weight"] = float(self.objective.experts.max())
         scalars |= self._step(terms)
-        if self._alpha is not None:
-            to_spare = (terms[0].mean_return - self._alpha) / max(abs(self._alpha), 1e-12)
-            self.beta *= math.exp(self._beta_rate * min(max(to_spare, -1.0), 1.0))
+        self.objective.observe(_by_expert(experts, self.ensemble.num_experts))
         return scalars
 
     def evaluate(self) -> dict[str, float]:
@@ -151,9 +133,10 @@ class PolicyGradientLearner:
         """All that a checkpoint must hold, by name."""
         arrays = {f"ensemble/{k}": v for k, v in self.ensemble.arrays().items()}
         arrays |= {f"weighting/{k}": v for k, v in self.weighting.arrays().items()}
+        arrays |= {f"objective/{k}": v for k, v in self.objective.arrays().items()}
         for name, optimizer in self._optimizers().items():
             arrays |= {f"{name}/{i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
-        return arrays | {"beta": np.array(self.beta), "num_steps": np.array(self.num_steps)}
+        return arrays | {"num_steps": np.array(self.num_steps)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave; what follows is the same, to the bit, as without a break.
@@ -161,17 +144,14 @@ class PolicyGradientLearner:
         Raises:
             ValueError: they are of an ensemble of other sizes.
         """
-
-        def under(prefix):
-            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-        self.ensemble.restore(under("ensemble/"))
-        self.weighting.restore(under("weighting/"))
+        self.ensemble.restore(under(arrays, "ensemble/"))
+        self.weighting.restore(under(arrays, "weighting/"))
+        self.objective.restore(under(arrays, "objective/"))
         for name, optimizer in self._optimizers().items():
-            saved = under(f"{name}/")
+            saved = under(arrays, f"{name}/")
             for i, variable in enumerate(optimizer.variables):
                 variable.assign(saved[str(i)])
-        self.beta, self.num_steps = float(arrays["beta"]), int(arrays["num_steps"])
+        self.num_steps = int(arrays["num_steps"])
 
     def _optimizers(self) -> dict[str, tf.keras.optimizers.Optimizer]:
         return {"policy_optimizer": self._policy_optimizer, "value_optimizer": self._value_optimizer}
@@ -206,3 +186,11 @@ class PolicyGradientLearner:
         self._value_optimizer.apply_gradients(zip(tape.gradient(value_loss, weights), weights, strict=True))
         mean_entropy = tf.reduce_sum(visits[0] * entropy) / tf.reduce_sum(visits[0])
         return {"Losses/policy_gradient": loss, "Losses/value": value_loss, "Train/entropy": mean_entropy}
+
+
+def _by_expert(episodes: trajectories.Trajectories, num_experts: int) -> np.ndarray:
+    """`[n]` mean returns; NaN of an expert that was not drawn."""
+    who = episodes.context[0]
+    count = np.bincount(who, minlength=num_experts)
+    total = np.bincount(who, episodes.returns(), minlength=num_experts)
+    return np.where(count, total / np.maximum(count, 1), np.nan)

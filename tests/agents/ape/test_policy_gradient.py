@@ -5,7 +5,7 @@ import pytest
 
 from tf_apil.agents.ape import trajectories
 from tf_apil.agents.ape.gridworld import GridWorld
-from tf_apil.agents.ape.learner import PolicyGradientLearner
+from tf_apil.agents.ape.policy_gradient import PolicyGradientLearner
 
 SMALL = {"size": (4, 4), "cap": 16}
 
