@@ -149,7 +149,7 @@ def test_a_fault_is_told(drawing, tmp_path):
 def test_a_gif_keeps_the_colour_of_the_marks(tmp_path):
     """They are not in the first picture, whose colours make the palette."""
     mark = np.array([255 * part for part in rendering.MARK])
-    with films._writer(tmp_path / "film.gif", 32, 24, 10) as write:
+    with films.writer(tmp_path / "film.gif", 32, 24, 10) as write:
         write(np.full((24, 32, 3), 128, np.uint8))
         write(np.broadcast_to(mark.astype(np.uint8), (24, 32, 3)))
     with Image.open(tmp_path / "film.gif") as gif:

@@ -49,7 +49,7 @@ def learning_curve(
     if not run_dirs:
         raise ValueError("no run was given: a learning curve needs at least one {label: folder}.")
     runs = {label: metrics.read(pathlib.Path(folder)) for label, folder in run_dirs.items()}
-    picture, ax = _new_figure(6.4, 4.0)
+    picture, ax = new_figure(6.4, 4.0)
     for i, (label, records) in enumerate(runs.items()):
         _draw_run(ax, label, records, _COLOURS[i % len(_COLOURS)], smoothing)
     for label, value in (references or {}).items():
@@ -58,7 +58,7 @@ def learning_curve(
     if any("Eval/WinRate" in record for records in runs.values() for record in records):
         ax.plot([], [], "o-", color=_GREY, markersize=4.5, markeredgecolor="white", linewidth=1.2, label=_EVALUATION)
     picture.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8.5)
-    return _save(picture, path)
+    return save(picture, path)
 
 
 def method_curves(
@@ -82,7 +82,7 @@ def method_curves(
     """
     if not groups or not all(groups.values()):
         raise ValueError("no run was given: every method needs at least one folder of a run.")
-    picture, ax = _new_figure(6.4, 4.0)
+    picture, ax = new_figure(6.4, 4.0)
     for i, (label, folders) in enumerate(groups.items()):
         colour = _COLOURS[i % len(_COLOURS)]
         curves = [_curve(metrics.read(pathlib.Path(folder)), smoothing) for folder in folders]
@@ -94,7 +94,7 @@ def method_curves(
         ax.plot(curves[0][0][:length], mean, color=colour, linewidth=2, label=f"{label} ({seeds})")
     _wins_over_steps(ax)
     picture.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8.5)
-    return _save(picture, path)
+    return save(picture, path)
 
 
 def opponent_curves(run_dir: str | os.PathLike, path: str | os.PathLike, *, smoothing: int = 15) -> pathlib.Path:
@@ -119,7 +119,7 @@ def opponent_curves(run_dir: str | os.PathLike, path: str | os.PathLike, *, smoo
     names = sorted({key.removeprefix(prefix) for record in records for key in record if key.startswith(prefix)})
     if not names:
         raise ValueError(f"{run_dir} tells of no win rates by opponent: it is a run against one alone.")
-    picture, ax = _new_figure(6.4, 4.0)
+    picture, ax = new_figure(6.4, 4.0)
     for i, name in enumerate(names):
         colour = _COLOURS[i % len(_COLOURS)]
         told = [record for record in records if prefix + name in record]
@@ -132,7 +132,7 @@ def opponent_curves(run_dir: str | os.PathLike, path: str | os.PathLike, *, smoo
     _wins_over_steps(ax)
     ax.set_ylabel("learner wins (share of matches)")
     picture.legend(frameon=False, loc="outside upper left", ncols=2, fontsize=8.5)
-    return _save(picture, path)
+    return save(picture, path)
 
 
 def win_rates(rows: Sequence[Mapping], path: str | os.PathLike) -> pathlib.Path:
@@ -154,7 +154,7 @@ def win_rates(rows: Sequence[Mapping], path: str | os.PathLike) -> pathlib.Path:
         missing = {"game", "seat0", "seat1", "matches", "wins", "ties", "wilson95"} - row.keys()
         if missing:
             raise ValueError(f"a row has no {', '.join(sorted(missing))}; it is none of results.json: {dict(row)}.")
-    picture, ax = _new_figure(7.0, 1.3 + 0.75 * len(rows))
+    picture, ax = new_figure(7.0, 1.3 + 0.75 * len(rows))
     for seat, offset in ((0, -0.19), (1, 0.19)):
         rate = np.array([row["wins"][seat] / row["matches"] for row in rows])
         interval = np.array([row["wilson95"][seat] for row in rows])
@@ -173,7 +173,7 @@ def win_rates(rows: Sequence[Mapping], path: str | os.PathLike) -> pathlib.Path:
     ax.set_xlabel("share of matches won (whiskers: 95 % Wilson interval)")
     ax.grid(axis="y", visible=False)
     ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.1)
-    return _save(picture, path)
+    return save(picture, path)
 
 
 def _wins_over_steps(ax: axes.Axes) -> None:
@@ -261,7 +261,7 @@ def _short(name: str) -> str:
     return textwrap.shorten(name, 60, placeholder="...")
 
 
-def _new_figure(width: float, height: float) -> tuple[figure.Figure, axes.Axes]:
+def new_figure(width: float, height: float) -> tuple[figure.Figure, axes.Axes]:
     """A figure of its own, in inches: neither pyplot's state nor the user's style has a part in it."""
     picture = figure.Figure((width, height), dpi=_DPI, layout="constrained")
     backend_agg.FigureCanvasAgg(picture)
@@ -276,8 +276,12 @@ def _rate_axis(axis) -> None:
     axis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=0))
 
 
-def _save(picture: figure.Figure, path: str | os.PathLike) -> pathlib.Path:
-    """Writes the PNG beside `path` and moves it there."""
+def save(picture: figure.Figure, path: str | os.PathLike) -> pathlib.Path:
+    """Writes the PNG beside `path` and moves it there; its folder is made if missing.
+
+    Raises:
+        ValueError: `path` does not end in `.png`.
+    """
     path = pathlib.Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path} ends in {path.suffix or 'no suffix'!r}; a figure's name ends in .png.")

@@ -99,7 +99,7 @@ def film(
         table = rollouts.Table(game, policies, deterministic, policy_seed)
         renderer = stack.enter_context(rendering.Renderer(game.model, width, height, camera))
         caption = captions.Caption(game.game, labels or tuple(policy.name for policy in policies), width, height)
-        write = stack.enter_context(_writer(path, width, height, fps))
+        write = stack.enter_context(writer(path, width, height, fps))
         bar = stack.enter_context(tqdm.auto.tqdm(unit=" pictures", disable=None if progress else True))
 
         def take(image: np.ndarray) -> None:
@@ -148,10 +148,7 @@ def _film_match(
 
 def _check(path: pathlib.Path, width: int, height: int, fps: float | None, num_matches: int) -> None:
     """Refuses what could not be filmed, before anything is played."""
-    if path.suffix.lower() not in _FPS:
-        raise ValueError(f"{path} ends in {path.suffix or 'no suffix'!r}; a film's name ends in .mp4 or .gif.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
+    check_path(path)
     if num_matches < 1:
         raise ValueError(f"num_matches is {num_matches}; film at least 1.")
     if fps is not None and not fps > 0:
@@ -160,8 +157,21 @@ def _check(path: pathlib.Path, width: int, height: int, fps: float | None, num_m
         raise ValueError(f"{width} x {height} pixels were asked for; an MP4 (yuv420p) needs even numbers.")
 
 
+def check_path(path: pathlib.Path) -> None:
+    """Refuses what is no name of a film, before anything is drawn.
+
+    Raises:
+        ValueError: it ends neither in `.mp4` nor in `.gif`.
+        IsADirectoryError: it is a folder.
+    """
+    if path.suffix.lower() not in _FPS:
+        raise ValueError(f"{path} ends in {path.suffix or 'no suffix'!r}; a film's name ends in .mp4 or .gif.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
+
+
 @contextlib.contextmanager
-def _writer(path: pathlib.Path, width: int, height: int, fps: float) -> Iterator[Callable[[np.ndarray], None]]:
+def writer(path: pathlib.Path, width: int, height: int, fps: float) -> Iterator[Callable[[np.ndarray], None]]:
     """Gives a function that takes pictures `[H, W, 3]` uint8; at the end the film lies at `path`, or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = path.suffix.lower()

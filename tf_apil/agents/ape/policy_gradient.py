@@ -7,25 +7,25 @@ import tensorflow as tf
 from tf_apil.agents.ape import estimators, trajectories, weighting
 from tf_apil.agents.ape.ensemble import Ensemble
 from tf_apil.agents.ape.gridworld import GridWorld
-from tf_apil.agents.ape.objective import ObjectiveWeights
+from tf_apil.agents.ape.observer_weight import ObserverWeight
 from tf_apil.agents.ape.oracles import WEIGHTINGS, GridOracle
 from tf_apil.models.named_arrays import under
 
 
 @gin.configurable
 class PolicyGradientLearner:
-    """Climbs the objective of `objective.ObjectiveWeights` as `estimators` tells (Zhan, Tiomkin and Abbeel 2020).
+    """Climbs J = E_ensemble[R] - beta E_observer[R'] as `estimators` tells (Zhan, Tiomkin and Abbeel 2020).
 
     Each iteration plays episodes of the ensemble and of its observer with the policies as they are, and takes one step
     on the policies and then one on the values, each with an Adam of its own.
 
-    Ours, not the paper's: Adam, networks and rates (its appendix could not be found); an entropy bonus, off by default,
-    and what `ObjectiveWeights` offers. J has local optima in which one expert is given up, never arrives, and spoils
-    the mixture (about -57 and -96 at beta .6 on the paper's grid), and others without any gap. From the start with all
-    of beta, chance often leads to the first; with beta long at 0 it leads to the second.
+    Ours, not the paper's: Adam, networks and rates (its appendix could not be found), a warm-up of beta and an entropy
+    bonus, all off by default. Without the bonus J has local optima in which one expert is given up: it never arrives,
+    spoils the mixture, and as all its returns are alike, learns nothing that would lead it out (about -57 and -96 at
+    beta .6 on the paper's grid). There are others without any gap, which a long warm-up leads to.
 
     Attributes:
-        grid, ensemble, weighting, objective: where, what learns, how the observer mixes, what for.
+        grid, ensemble, weighting, beta: where, what learns, how the observer mixes, and how much it counts.
         num_steps: grid steps played so far.
         settings: what decides how this learner learns; JSON values.
     """
@@ -42,7 +42,7 @@ class PolicyGradientLearner:
         discount: float = 1.0,
         features: str = "one_hot",
         observer_reward: np.ndarray | None = None,
-        **objective,
+        **observer_weight,
     ):
         """Builds the ensemble, which gin may set further.
 
@@ -56,7 +56,7 @@ class PolicyGradientLearner:
             discount: of rewards to come.
             features: what the networks see, as of `GridWorld.features`.
             observer_reward: `[S, A]`, what the observer gets; None: the same as the ensemble.
-            **objective: of `ObjectiveWeights`, which gin may also bind.
+            **observer_weight: of `ObserverWeight`, which gin may also bind.
 
         Raises:
             ValueError: a setting that makes no sense; an alpha that no policy can have.
@@ -68,26 +68,31 @@ class PolicyGradientLearner:
         most = grid.cap * max(np.abs(self.oracle.reward).max(), 1e-12)  # what an episode can cost
         self.ensemble = Ensemble(grid.features(features), grid.num_actions, seed, value_scale=float(most))
         self.weighting = weighting.make(observer_weighting, self.ensemble.num_experts, grid.num_states)
-        self.objective = ObjectiveWeights(self.ensemble.num_experts, **objective)
-        alpha = self.objective.settings["alpha"]
+        self.beta = ObserverWeight(**observer_weight)
+        alpha = self.beta.settings["alpha"]
         if alpha is not None and not alpha <= self.oracle.optimum:
             raise ValueError(f"no policy has a return of alpha = {alpha} here; the best is {self.oracle.optimum:.4g}.")
         self.settings = {
             "observer_weighting": observer_weighting, "num_episodes": num_episodes, "learning_rate": learning_rate,
             "value_learning_rate": value_learning_rate, "entropy_coefficient": entropy_coefficient,
             "discount": discount, "features": features, "ensemble": self.ensemble.settings,
-            "objective": self.objective.settings,
+            "observer_weight": self.beta.settings,
         }  # fmt: skip
         self._seed, self._num_episodes, self._discount, self._entropy = (
             seed, num_episodes, discount, entropy_coefficient,
         )  # fmt: skip
+        self._rates = learning_rate, value_learning_rate
         self._policy_optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
         self._value_optimizer = tf.keras.optimizers.Adam(value_learning_rate, epsilon=1e-5)
         self._policy_optimizer.build(self.ensemble.policy_weights)
         self._value_optimizer.build(self.ensemble.value_weights)
 
-    def learn(self, iteration: int) -> dict[str, float]:
-        """Plays and takes a step; `iteration` decides, with the seed, the chance in it.
+    def learn(self, iteration: int, remaining: float = 1.0) -> dict[str, float]:
+        """Plays and takes a step.
+
+        Args:
+            iteration: decides, with the seed, the chance in it.
+            remaining: what learning rates are multiplied by: for those that fall, the share of the run that is left.
 
         Returns:
             Mean returns of the episodes played, losses, beta.
@@ -95,7 +100,9 @@ class PolicyGradientLearner:
         Raises:
             FloatingPointError: a loss is not finite.
         """
-        beta, random = self.objective.beta(iteration), np.random.default_rng([self._seed, iteration])
+        for optimizer, rate in zip(self._optimizers().values(), self._rates, strict=True):
+            optimizer.learning_rate.assign(rate * remaining)
+        beta, random = self.beta(iteration), np.random.default_rng([self._seed, iteration])
         policy = self.ensemble.policy()
         experts = trajectories.of_experts(self.grid, policy, self._num_episodes, random, self.oracle.reward)
         self.weighting.update(experts)
@@ -111,14 +118,12 @@ class PolicyGradientLearner:
             estimators.estimate(episodes, value, self.grid.num_actions, weight, self._discount)
             for episodes, value, weight in zip(played, values, (1.0, -beta), strict=False)
         ]
-        terms[0].credit[:] *= self.objective.experts[:, None, None]
         self.num_steps += sum(episodes.num_steps for episodes in played)
         scalars = {"Metrics/ensemble_return": terms[0].mean_return, "Train/beta": beta}
         if beta:
             scalars["Metrics/observer_return"] = terms[1].mean_return
-        scalars["Train/expert_weight"] = float(self.objective.experts.max())
         scalars |= self._step(terms)
-        self.objective.observe(_by_expert(experts, self.ensemble.num_experts))
+        self.beta.observe(terms[0].mean_return)
         return scalars
 
     def evaluate(self) -> dict[str, float]:
@@ -133,7 +138,7 @@ class PolicyGradientLearner:
         """All that a checkpoint must hold, by name."""
         arrays = {f"ensemble/{k}": v for k, v in self.ensemble.arrays().items()}
         arrays |= {f"weighting/{k}": v for k, v in self.weighting.arrays().items()}
-        arrays |= {f"objective/{k}": v for k, v in self.objective.arrays().items()}
+        arrays |= {f"beta/{k}": v for k, v in self.beta.arrays().items()}
         for name, optimizer in self._optimizers().items():
             arrays |= {f"{name}/{i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
         return arrays | {"num_steps": np.array(self.num_steps)}
@@ -146,7 +151,7 @@ class PolicyGradientLearner:
         """
         self.ensemble.restore(under(arrays, "ensemble/"))
         self.weighting.restore(under(arrays, "weighting/"))
-        self.objective.restore(under(arrays, "objective/"))
+        self.beta.restore(under(arrays, "beta/"))
         for name, optimizer in self._optimizers().items():
             saved = under(arrays, f"{name}/")
             for i, variable in enumerate(optimizer.variables):
@@ -186,11 +191,3 @@ class PolicyGradientLearner:
         self._value_optimizer.apply_gradients(zip(tape.gradient(value_loss, weights), weights, strict=True))
         mean_entropy = tf.reduce_sum(visits[0] * entropy) / tf.reduce_sum(visits[0])
         return {"Losses/policy_gradient": loss, "Losses/value": value_loss, "Train/entropy": mean_entropy}
-
-
-def _by_expert(episodes: trajectories.Trajectories, num_experts: int) -> np.ndarray:
-    """`[n]` mean returns; NaN of an expert that was not drawn."""
-    who = episodes.context[0]
-    count = np.bincount(who, minlength=num_experts)
-    total = np.bincount(who, episodes.returns(), minlength=num_experts)
-    return np.where(count, total / np.maximum(count, 1), np.nan)
