@@ -20,7 +20,7 @@ def test_without_an_observer_it_finds_the_optimum():
     """-48 / 15 on 4 x 4, within 2 %."""
     learner, scalars = _trained(GridWorld(**SMALL), 300, beta=0.0, num_episodes=50)
     assert learner.oracle.optimum == pytest.approx(-48 / 15)
-    assert learner.evaluate()["Exact/ensemble_return"] > 1.02 * learner.oracle.optimum
+    assert learner.study().evaluate()["Exact/ensemble_return"] > 1.02 * learner.oracle.optimum
     assert "Metrics/observer_return" not in scalars[-1]
     assert scalars[-1]["Train/entropy"] < scalars[0]["Train/entropy"]
 
@@ -29,7 +29,7 @@ def test_without_an_observer_it_finds_the_optimum():
 @pytest.mark.parametrize("seed", range(3))
 def test_without_an_observer_on_the_papers_grid(seed):
     learner, _ = _trained(GridWorld(), 1000, beta=0.0, seed=seed)
-    assert learner.evaluate()["Exact/ensemble_return"] > 1.02 * (-900 / 99)
+    assert learner.study().evaluate()["Exact/ensemble_return"] > 1.02 * (-900 / 99)
 
 
 def test_the_scalars_are_of_the_episodes_played():

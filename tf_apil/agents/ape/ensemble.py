@@ -43,7 +43,6 @@ class Networks(tf.Module):
     Attributes:
         num_experts: n.
         policy_weights, value_weights: the variables of each kind of tower.
-        settings: what decides how the networks begin; JSON values.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class Networks(tf.Module):
                 'networks="context" needs at least one hidden layer: without one, experts could not differ from state '
                 'to state. Give hidden=(64,), or networks="separate".'
             )
-        self.settings = {
+        self._settings = {
             "num_experts": num_experts, "networks": networks, "hidden": list(hidden), "value_heads": value_heads,
             "initial_spread": initial_spread, "value_scale": value_scale,
         }  # fmt: skip
@@ -99,6 +98,11 @@ class Networks(tf.Module):
         self._policy = Tower((*sizes, num_outputs), copies, random, 1.0)
         self._value = Tower((*sizes, VALUE_HEADS.index(value_heads) + 1), copies, random, 0.01)
         self.policy_weights, self.value_weights = list(self._policy.variables), list(self._value.variables)
+
+    @property
+    def settings(self) -> dict:
+        """What decides how the networks begin; JSON values (TensorFlow wraps the dictionaries of a module)."""
+        return {name: list(value) if isinstance(value, list) else value for name, value in self._settings.items()}
 
     def outputs(self, features: tf.Tensor) -> tf.Tensor:
         """What the policies' towers say of `[B, F]`: `[n, B, outputs]`."""
@@ -151,7 +155,7 @@ class Networks(tf.Module):
         """Scales the last policy kernel; outputs are linear in it, as biases are still 0."""
         outputs = self.outputs(tf.constant(features, tf.float32)).numpy()
         deviation = (outputs - outputs.mean(axis=0 if self.num_experts > 1 else -1, keepdims=True)).std()
-        scale = np.float32(self.settings["initial_spread"] / deviation)
+        scale = np.float32(self._settings["initial_spread"] / deviation)
         self._policy.kernels[-1].assign(self._policy.kernels[-1] * scale)
 
 

@@ -58,10 +58,13 @@ class GridWorld:
             raise ValueError(f"size is {size}; a grid has at least 1 row, 1 column and 2 cells.")
         if cap != int(cap) or cap < 1:
             raise ValueError(f"cap is {cap}; an episode has at least 1 step.")
+        walls = [tuple(wall) for wall in walls]
+        #: What it was made of; JSON values.
+        self.settings = {"size": list(self.size), "goal": list(goal), "walls": [list(w) for w in walls], "cap": cap}
         self.cap, self.num_states, self.num_actions = int(cap), rows * columns, len(ACTIONS)
-        self.goal = self._state("goal", goal)
+        self.goal = self.state("goal", goal)
         self.free = np.ones(self.num_states, bool)
-        self.free[[self._state("walls", wall) for wall in walls]] = False
+        self.free[[self.state("walls", wall) for wall in walls]] = False
         if not self.free[self.goal]:
             raise ValueError(f"the goal {goal} lies in a wall; move it, or take that wall out of `walls`.")
         self.next_state = self._transitions()
@@ -100,7 +103,12 @@ class GridWorld:
             return (2 * cells / np.maximum(np.array(self.size) - 1, 1) - 1).astype(np.float32)
         raise ValueError(f'a state is shown as "one_hot" or as "coordinates", not as {kind!r}.')
 
-    def _state(self, what: str, cell) -> int:
+    def state(self, what: str, cell) -> int:
+        """The number of the cell (row, column); `what` it is, for the message.
+
+        Raises:
+            ValueError: there is no such cell.
+        """
         row, column = _pair(what, cell)
         if not (0 <= row < self.size[0] and 0 <= column < self.size[1]):
             raise ValueError(
@@ -128,6 +136,26 @@ class GridWorld:
                 break
             distance[reached] = ring
         return distance
+
+
+@gin.configurable
+class CellRewards:
+    """A reward for whoever is meant to want something else than the goal: so much for each step taken in some cells."""
+
+    def __init__(self, cells: Iterable[tuple[int, int]], reward: float = 1.0, elsewhere: float = 0.0):
+        """`cells`: (row, column) of each; `reward` of a step that begins there, `elsewhere` of any other."""
+        self._cells, self._reward, self._elsewhere = list(cells), float(reward), float(elsewhere)
+
+    def __call__(self, grid: GridWorld) -> np.ndarray:
+        """`[S, A]`; 0 in the goal, where the episode is over.
+
+        Raises:
+            ValueError: a cell is outside.
+        """
+        table = np.full(grid.reward.shape, self._elsewhere)
+        table[[grid.state("cells", cell) for cell in self._cells]] = self._reward
+        table[grid.goal] = 0.0
+        return table
 
 
 class GridStep(NamedTuple):

@@ -46,6 +46,8 @@ class ObserverWeight:
             raise ValueError(f"beta is {beta}; it must be 0 or more: the observer's return is what to lower.")
         if warm_up < 0:
             raise ValueError(f"warm_up is {warm_up}; it is a number of iterations, 0 for none.")
+        if alpha is not None and not math.isfinite(alpha):
+            raise ValueError(f"alpha is {alpha}; it is a return, a finite number, or None.")
         if alpha is not None and beta == 0:
             raise ValueError("with alpha, beta is learned by factors and cannot begin at 0; give a small one.")
         for name, value in (("beta_learning_rate", beta_learning_rate), ("damping", damping)):

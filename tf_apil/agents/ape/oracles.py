@@ -96,6 +96,13 @@ class GridOracle:
         """Mean over the experts `[n, S, A]`: one is drawn for each episode."""
         return float(self.expected_return(self._checked_ensemble(ensemble)).mean())
 
+    def returns_of(self, ensemble: np.ndarray) -> dict[str, float]:
+        """All there is to tell of an ensemble, in its own reward: `ensemble`, `expert_0` and so on, and the mixtures
+        `uniform` and `posterior`."""
+        experts = self.expected_return(self._checked_ensemble(ensemble))
+        returns = {"ensemble": float(experts.mean())} | {f"expert_{c}": float(r) for c, r in enumerate(experts)}
+        return returns | {name: self.mixture_return(ensemble, name) for name in WEIGHTINGS[:2]}
+
     def weights(self, ensemble: np.ndarray, weighting: str) -> np.ndarray:
         """p(c | s), `[n, S]`; for "time_posterior" p(c | s, t), `[n, cap, S]`.
 

@@ -1,5 +1,7 @@
 """Trains an ensemble on a grid by the paper's policy gradient."""
 
+from collections.abc import Callable
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -8,7 +10,8 @@ from tf_apil.agents.ape import estimators, trajectories, weighting
 from tf_apil.agents.ape.ensemble import Ensemble
 from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.observer_weight import ObserverWeight
-from tf_apil.agents.ape.oracles import WEIGHTINGS, GridOracle
+from tf_apil.agents.ape.oracles import GridOracle
+from tf_apil.agents.ape.study import GridStudy
 from tf_apil.models.named_arrays import under
 
 
@@ -41,7 +44,7 @@ class PolicyGradientLearner:
         entropy_coefficient: float = 0.0,
         discount: float = 1.0,
         features: str = "one_hot",
-        observer_reward: np.ndarray | None = None,
+        observer_reward: np.ndarray | Callable[[GridWorld], np.ndarray] | None = None,
         **observer_weight,
     ):
         """Builds the ensemble, which gin may set further.
@@ -55,7 +58,8 @@ class PolicyGradientLearner:
             entropy_coefficient: weight of the policies' entropy, summed over an episode's steps.
             discount: of rewards to come.
             features: what the networks see, as of `GridWorld.features`.
-            observer_reward: `[S, A]`, what the observer gets; None: the same as the ensemble.
+            observer_reward: `[S, A]`, what the observer gets, or what makes that of the grid (`gridworld.CellRewards`);
+                None: the same as the ensemble.
             **observer_weight: of `ObserverWeight`, which gin may also bind.
 
         Raises:
@@ -63,6 +67,8 @@ class PolicyGradientLearner:
         """
         if num_episodes < 1:
             raise ValueError(f"num_episodes is {num_episodes}; an estimate needs at least 1.")
+        if callable(observer_reward):
+            observer_reward = observer_reward(grid)
         self.oracle = GridOracle(grid, observer_reward=observer_reward)
         self.grid, self.num_steps = grid, 0
         most = grid.cap * max(np.abs(self.oracle.reward).max(), 1e-12)  # what an episode can cost
@@ -75,7 +81,8 @@ class PolicyGradientLearner:
         self.settings = {
             "observer_weighting": observer_weighting, "num_episodes": num_episodes, "learning_rate": learning_rate,
             "value_learning_rate": value_learning_rate, "entropy_coefficient": entropy_coefficient,
-            "discount": discount, "features": features, "ensemble": self.ensemble.settings,
+            "discount": discount, "features": features, "grid": grid.settings, "ensemble": self.ensemble.settings,
+            "observer_reward": None if observer_reward is None else np.asarray(observer_reward).tolist(),
             "observer_weight": self.beta.settings,
         }  # fmt: skip
         self._seed, self._num_episodes, self._discount, self._entropy = (
@@ -92,7 +99,8 @@ class PolicyGradientLearner:
 
         Args:
             iteration: decides, with the seed, the chance in it.
-            remaining: what learning rates are multiplied by: for those that fall, the share of the run that is left.
+            remaining: what learning rates and the entropy's weight are multiplied by; for those that fall, the share of
+                the run that is left.
 
         Returns:
             Mean returns of the episodes played, losses, beta.
@@ -122,17 +130,17 @@ class PolicyGradientLearner:
         scalars = {"Metrics/ensemble_return": terms[0].mean_return, "Train/beta": beta}
         if beta:
             scalars["Metrics/observer_return"] = terms[1].mean_return
-        scalars |= self._step(terms)
+        scalars |= self._step(terms, remaining)
         self.beta.observe(terms[0].mean_return)
         return scalars
 
-    def evaluate(self) -> dict[str, float]:
-        """Exact returns of the ensemble, of each expert and of the mixtures, all in the ensemble's reward."""
-        policy = self.ensemble.policy()
-        experts = self.oracle.expected_return(policy)
-        scalars = {"Exact/ensemble_return": float(experts.mean())}
-        scalars |= {f"Exact/expert_{c}_return": float(r) for c, r in enumerate(experts)}
-        return scalars | {f"Exact/{name}_return": self.oracle.mixture_return(policy, name) for name in WEIGHTINGS[:2]}
+    def policy(self) -> np.ndarray:
+        """The ensemble as it now is, `[n, S, A]` probabilities."""
+        return self.ensemble.policy()
+
+    def study(self) -> GridStudy:
+        """What can be told of it."""
+        return GridStudy(self.oracle, self.policy)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that a checkpoint must hold, by name."""
@@ -161,14 +169,20 @@ class PolicyGradientLearner:
     def _optimizers(self) -> dict[str, tf.keras.optimizers.Optimizer]:
         return {"policy_optimizer": self._policy_optimizer, "value_optimizer": self._value_optimizer}
 
-    def _step(self, terms: list[estimators.Estimate]) -> dict[str, float]:
+    def _step(self, terms: list[estimators.Estimate], remaining: float) -> dict[str, float]:
         """One step on the policies, one on the values."""
 
         def both(name):
             arrays = [np.asarray(getattr(term, name)) for term in terms]
             return tf.constant(np.stack([*arrays, *[np.zeros_like(arrays[0])] * (2 - len(arrays))]), tf.float32)
 
-        losses = self._update(both("credit"), both("visits"), both("target"), both("square"))
+        losses = self._update(
+            both("credit"),
+            both("visits"),
+            both("target"),
+            both("square"),
+            tf.constant(self._entropy * remaining, tf.float32),
+        )
         scalars = {name: float(loss) for name, loss in losses.items()}
         if not np.isfinite(list(scalars.values())).all():
             raise FloatingPointError(
@@ -177,12 +191,12 @@ class PolicyGradientLearner:
         return scalars
 
     @tf.function
-    def _update(self, credits, visits, targets, squares):
+    def _update(self, credits, visits, targets, squares, entropy_coefficient):
         with tf.GradientTape() as tape:
             log_policy = self.ensemble.log_policy()
             entropy = -tf.reduce_sum(tf.exp(log_policy) * log_policy, -1)  # [n, S]
             loss = estimators.policy_loss(log_policy, credits[0], credits[1])
-            loss -= self._entropy * tf.reduce_sum(visits[0] * entropy)
+            loss -= entropy_coefficient * tf.reduce_sum(visits[0] * entropy)
         weights = self.ensemble.policy_weights
         self._policy_optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         with tf.GradientTape() as tape:

@@ -10,7 +10,9 @@ from tf_agents.specs import tensor_spec
 
 from tf_apil.agents.ape import classifier
 from tf_apil.agents.ape.observer_weight import ObserverWeight
-from tf_apil.agents.ape.seats import Actor, Seat
+from tf_apil.agents.ape.oracles import GridOracle
+from tf_apil.agents.ape.seats import Actor, GridSeat, Seat, whole
+from tf_apil.agents.ape.study import GridStudy, SeatStudy
 from tf_apil.agents.ape.vector_ensemble import (
     EXPERTS,
     OBSERVER,
@@ -85,8 +87,9 @@ class Play:
     def arrays(self) -> dict[str, np.ndarray]:
         """All that decides how play goes on, for a checkpoint."""
         arrays = {f"seat/{name}": value for name, value in self.seat.arrays().items()}
-        arrays |= {"stream": streams.to_array(self._random), "return": self._return, "length": self._length}
-        return arrays if self._state is None else arrays | {"state": self._state}
+        arrays |= {"stream": streams.to_array(self._random)}
+        arrays |= {"return": self._return.copy(), "length": self._length.copy()}  # which are added to in place
+        return arrays if self._state is None else arrays | {"state": self._state.copy()}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave."""
@@ -107,7 +110,8 @@ class EnsemblePPOLearner:
 
     The paper's gradient is a sum over the steps of an episode, a mean over episodes. Rollouts have as many steps of
     either kind, but not as many episodes: the observer's advantages are multiplied by the ratio of the two kinds' mean
-    lengths. Rewards of both kinds are divided by the same number, the deviation of the ensemble's discounted return.
+    lengths. Rewards of both kinds are divided by the same number, the deviation of the ensemble's discounted return,
+    and clipped at 10 of these, as `PPOLearner`'s are.
 
     Departures from the paper: clipped PPO with advantages by GAE, shifted and scaled in each minibatch; an end by a cap
     is an end, as in `estimators`. Observations are normalised with running statistics where asked.
@@ -156,13 +160,21 @@ class EnsemblePPOLearner:
         Raises:
             ValueError: a setting that makes no sense.
         """
+        for name, value in (
+            ("num_episodes", num_episodes), ("steps_per_episode", steps_per_episode), ("num_epochs", num_epochs),
+            ("num_minibatches", num_minibatches),
+        ):  # fmt: skip
+            whole(name, value)
+        for name, value in (("discount", discount), ("lambda_", lambda_)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}; it must lie between 0 and 1.")
         if 2 * num_episodes * steps_per_episode % num_minibatches:
             raise ValueError(
                 f"2 x {num_episodes} episodes x {steps_per_episode} steps cannot be cut into {num_minibatches} "
                 "minibatches of equal size."
             )
         self._plays = [Play(make_seat(num_episodes, seed + kind), (seed, 3, kind)) for kind in (EXPERTS, OBSERVER)]
-        seat = self._plays[0].seat
+        seat, self._make_seat = self._plays[0].seat, make_seat
         self.ensemble = VectorEnsemble(seat.observation_dim, seat.num_actions, seat.action_dim, seed)
         self.mixing = classifier.make(observer_weighting, seat.observation_dim, self.ensemble.num_experts, seed)
         self.beta = ObserverWeight(**observer_weight)
@@ -181,9 +193,8 @@ class EnsemblePPOLearner:
         self._rewards = normalizers.RewardScaler(num_episodes, discount)
         self._lengths = np.full(2, np.nan)  # running mean lengths of the two kinds of episodes
         self._optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
-        self._actor = ActorNetwork(self.ensemble)
         self._agent = ClippedAgent(
-            self._actor,
+            ActorNetwork(self.ensemble),
             ValueNetwork(self.ensemble),
             observation_spec(self.ensemble),
             _action_spec(seat),
@@ -195,9 +206,28 @@ class EnsemblePPOLearner:
             gradient_norm=gradient_norm,
         )
 
+    @property
+    def seat(self) -> Seat:
+        """Where the ensemble plays."""
+        return self._plays[EXPERTS].seat
+
     def actor(self, kind: int, deterministic: bool = False) -> EnsembleActor:
         """The experts (`EXPERTS`) or the observer (`OBSERVER`) as they now are."""
         return EnsembleActor(self.ensemble, kind, self.mixing.snapshot(), deterministic)
+
+    def study(self) -> GridStudy | SeatStudy:
+        """What can be told of it."""
+        seat = self.seat
+        if isinstance(seat, GridSeat):
+            return GridStudy(GridOracle(seat.grid, seat.reward), lambda: self.ensemble.table(seat.features))
+        return SeatStudy(
+            self._make_seat,
+            experts=lambda: self.actor(EXPERTS),
+            mixtures={f"{self.mixing.name} mixture": lambda: self.actor(OBSERVER)},
+            single=lambda c: EnsembleActor(self.ensemble, EXPERTS, only=c),
+            num_experts=self.ensemble.num_experts,
+            at_once=seat.num_episodes,
+        )
 
     def learn(self, iteration: int, remaining: float = 1.0) -> dict[str, float]:
         """Plays and learns.
@@ -210,16 +240,25 @@ class EnsemblePPOLearner:
             Mean returns of the episodes that ended, losses, beta.
 
         Raises:
-            FloatingPointError: a loss is not finite.
+            FloatingPointError: a reward or a loss is not finite.
         """
         self._optimizer.learning_rate.assign(self._rate * remaining)
         beta = self.beta(iteration)
         steps = [play.collect(self.actor(kind), self._length) for kind, play in enumerate(self._plays)]
+        for who, s in zip(("ensemble", "observer"), steps, strict=True):
+            if not (finite := np.isfinite(s.reward)).all():
+                t, m = np.argwhere(~finite)[0]
+                raise FloatingPointError(
+                    f"the {who}'s reward is {s.reward[t, m]} in step {t} of place {m} of iteration {iteration}; "
+                    "nothing was learned from it. Look at the task's rewards."
+                )
         self.num_steps += sum(s.done.size for s in steps)
         self._note_lengths(steps)
         scale = self._scale_of_rewards(steps[0])
         batches = [
-            self._batch(kind, s, s.reward * scale * weight, self._share(kind))
+            self._batch(
+                kind, s, weight * np.clip(scale * s.reward, -normalizers.CLIP, normalizers.CLIP), self._share(kind)
+            )
             for kind, (s, weight) in enumerate(zip(steps, (1.0, -beta), strict=True))
         ]
         batch = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
@@ -246,7 +285,7 @@ class EnsemblePPOLearner:
         arrays |= {f"rewards/{name}": v for name, v in self._rewards.state().items()}
         if self._observations is not None:
             arrays |= {f"observations/{name}": v for name, v in self._observations.state().items()}
-        return arrays | {"lengths": self._lengths, "num_steps": np.array(self.num_steps)}
+        return arrays | {"lengths": self._lengths.copy(), "num_steps": np.array(self.num_steps)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave; what follows is the same, to the bit, as without a break.
@@ -280,11 +319,9 @@ class EnsemblePPOLearner:
 
     def _share(self, kind: int) -> float:
         """What advantages of a kind count, so that an episode of it counts as one of the ensemble's."""
-        return (
-            float(self._lengths[OBSERVER] / self._lengths[EXPERTS])
-            if (kind == OBSERVER and np.isfinite(self._lengths).all())
-            else 1.0
-        )
+        if kind == EXPERTS or not np.isfinite(self._lengths).all():
+            return 1.0
+        return float(self._lengths[OBSERVER] / self._lengths[EXPERTS])
 
     def _batch(self, kind: int, steps: Steps, reward: np.ndarray, share: float) -> dict[str, np.ndarray]:
         """Flat arrays `[T M, ...]` by name."""
@@ -308,8 +345,8 @@ class EnsemblePPOLearner:
     def _learn(self, batch: dict[str, np.ndarray], iteration: int) -> dict[str, float]:
         random, size = np.random.default_rng([self._seed, iteration]), len(batch["value"])
         shuffles = [random.permutation(size).reshape(self._minibatches, -1) for _ in range(self._epochs)]
-        whole = ("context", "kind") + (("action",) if self.ensemble.discrete else ())
-        tensors = {k: tf.constant(v, tf.int32 if k in whole else tf.float32) for k, v in batch.items()}
+        integers = ("context", "kind") + (("action",) if self.ensemble.discrete else ())
+        tensors = {k: tf.constant(v, tf.int32 if k in integers else tf.float32) for k, v in batch.items()}
         losses = self._update(tensors, tf.constant(np.concatenate(shuffles), tf.int32))
         scalars = {name: float(loss) for name, loss in losses.items()}
         if not np.isfinite(scalars["Losses/total"]):

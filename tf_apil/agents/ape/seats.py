@@ -6,6 +6,7 @@ continuous sibling (`point_goal.PointGoal`), or one seat of a game against a fro
 
 from typing import NamedTuple, Protocol
 
+import gin
 import numpy as np
 
 from tf_apil.agents.ape.gridworld import GridBatch, GridWorld
@@ -185,6 +186,8 @@ class GridSeat:
     Attributes: those of `Seat`, and
 
         grid: the `GridWorld`.
+        features: `[S, D]`, how a state is seen.
+        reward: `[S, A]`.
         state: `[M]` int, where each episode now is.
     """
 
@@ -212,13 +215,13 @@ class GridSeat:
         """
         self.grid, self.num_episodes, self.cap = grid, whole("num_episodes", num_episodes), grid.cap
         self.num_actions = grid.num_actions
-        self._features = grid.features(features)
-        self.observation_dim = self._features.shape[1]
-        self._reward = np.array(grid.reward if reward is None else reward, np.float64)
-        if self._reward.shape != grid.reward.shape or not np.isfinite(self._reward).all():
+        self.features = grid.features(features)
+        self.observation_dim = self.features.shape[1]
+        self.reward = np.array(grid.reward if reward is None else reward, np.float64)
+        if self.reward.shape != grid.reward.shape or not np.isfinite(self.reward).all():
             raise ValueError(
                 f"reward is a table [S, A] = {list(grid.reward.shape)} of finite numbers for this grid; this one is "
-                f"{list(self._reward.shape)}, {(~np.isfinite(self._reward)).sum()} of its entries not finite."
+                f"{list(self.reward.shape)}, {(~np.isfinite(self.reward)).sum()} of its entries not finite."
             )
         self._batch = GridBatch(grid, self.num_episodes, seed)
 
@@ -228,10 +231,10 @@ class GridSeat:
 
     @property
     def observation(self) -> np.ndarray:
-        return self._features[self._batch.state]
+        return self.features[self._batch.state]
 
     def reset(self) -> np.ndarray:
-        return self._features[self._batch.reset()]
+        return self.features[self._batch.reset()]
 
     def step(self, action: np.ndarray) -> SeatStep:
         """Plays the actions `[M]`, int.
@@ -242,11 +245,11 @@ class GridSeat:
         before = self._batch.state  # of which a step makes a new array
         step = self._batch.step(action)
         return SeatStep(
-            observation=self._features[step.state],
-            reward=self._reward[before, action],
+            observation=self.features[step.state],
+            reward=self.reward[before, action],
             done=step.done,
             arrived=step.done & ~step.cut_off,
-            final_observation=self._features[step.final_state],
+            final_observation=self.features[step.final_state],
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -270,3 +273,9 @@ def whole(name: str, value, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}.")
     return int(value)
+
+
+@gin.configurable
+def grid_seat(num_episodes: int, seed: int, grid: GridWorld | None = None, features: str = "one_hot") -> GridSeat:
+    """A `GridSeat` as gin can have it; the paper's grid where none is given."""
+    return GridSeat(grid or GridWorld(), num_episodes, seed, features)

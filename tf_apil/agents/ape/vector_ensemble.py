@@ -1,5 +1,7 @@
 """Ensembles over observation vectors, with continuous or discrete actions, and those who act by them."""
 
+import itertools
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -43,9 +45,13 @@ class VectorEnsemble(Networks):
             ValueError: as of `Networks`.
         """
         self.discrete, num_outputs = num_actions is not None, num_actions or action_dim
-        super().__init__(
-            observation_dim, num_outputs, seed, initial_spread=initial_spread, value_heads=value_heads, **settings
-        )
+        # tf-agents sorts weights by their names. If all had the same, they would come in an order of chance, and the
+        # gradients' norm, which is a sum over them, would differ in its last bit from run to run.
+        numbers = itertools.count()
+        with tf.variable_creator_scope(lambda make, **given: make(**given | {"name": f"weights_{next(numbers)}"})):
+            super().__init__(
+                observation_dim, num_outputs, seed, initial_spread=initial_spread, value_heads=value_heads, **settings
+            )
         self.observation_dim, self.num_outputs = observation_dim, num_outputs
         self._spread(np.random.default_rng([seed, 1]).standard_normal((256, observation_dim)))
         self.normalizer = RunningNormalizer(name="normalizer")
@@ -53,7 +59,7 @@ class VectorEnsemble(Networks):
         if not self.discrete:
             self.log_std = tf.Variable(tf.fill([self.num_experts, num_outputs], float(initial_log_std)), name="log_std")
             self.policy_weights.append(self.log_std)
-            self.settings["initial_log_std"] = initial_log_std
+            self._settings["initial_log_std"] = initial_log_std
 
     def distribution(self, z: tf.Tensor, context: tf.Tensor) -> tfp.distributions.Distribution:
         """What the experts `context` `[B]` do on normalised observations `[B, D]`."""
@@ -66,6 +72,11 @@ class VectorEnsemble(Networks):
         """`[B]`, of each one's expert and kind of episode (`EXPERTS`, `OBSERVER`)."""
         values = tf.reshape(self.values(z), [2 * self.num_experts, -1])
         return _of_each(values, kind * self.num_experts + context)
+
+    def table(self, features: np.ndarray) -> np.ndarray:
+        """Probabilities of experts that choose, `[n, S, A]` float64, where observations are the rows `[S, D]`."""
+        z = self.normalizer(tf.constant(features, tf.float32))
+        return tf.nn.softmax(tf.cast(self.outputs(z), tf.float64)).numpy()
 
     def expert(self, c: int) -> ActorCritic:
         """Expert c alone, an ordinary network that can be exported, named and seated; its value is its own return's.
@@ -110,7 +121,9 @@ class EnsembleActor:
     log_std, else logits, `[M, A]` each.
     """
 
-    def __init__(self, ensemble: VectorEnsemble, kind: int, weighting=None, deterministic: bool = False):
+    def __init__(
+        self, ensemble: VectorEnsemble, kind: int, weighting=None, deterministic: bool = False, only: int | None = None
+    ):
         """Takes the weights.
 
         Args:
@@ -118,8 +131,9 @@ class EnsembleActor:
             kind: `EXPERTS`: one is drawn for each episode, uniformly; `OBSERVER`: one at every step, by `weighting`.
             weighting: maps normalised observations `[M, D]` to p(c | s), `[M, n]`; None: uniform.
             deterministic: whether the experts do what they think best; who it is stays a matter of chance.
+            only: the one expert that `EXPERTS` are; None: any.
         """
-        self._kind, self._weighting, self._deterministic = kind, weighting, deterministic
+        self._kind, self._weighting, self._deterministic, self._only = kind, weighting, deterministic, only
         self.num_experts, self._discrete = ensemble.num_experts, ensemble.discrete
         self._experts = [
             (_layers(ensemble._weights_of(ensemble._policy, c)), _layers(ensemble._weights_of(ensemble._value, c)))
@@ -133,6 +147,8 @@ class EnsembleActor:
 
     def begin(self, num_episodes: int, random: np.random.Generator) -> np.ndarray:
         """`[M]` int, who acts."""
+        if self._only is not None:
+            return np.full(num_episodes, self._only)
         return random.integers(self.num_experts, size=num_episodes)
 
     def act(self, observation: np.ndarray, state: np.ndarray, random: np.random.Generator):
@@ -156,8 +172,12 @@ class EnsembleActor:
         return action, context, info
 
     def value(self, observation: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """`[M]`, what is expected from here, with those acting who are remembered to."""
-        return self._answers(self.normalize(observation), state)[1]
+        """`[M]`, what is expected from here: of the experts `state`, or on the mean over whom the observer may draw."""
+        z = self.normalize(observation)
+        if self._kind == EXPERTS:
+            return self._answers(z, state)[1]
+        values = [self._answers(z, np.full(len(z), c))[1] for c in range(self.num_experts)]
+        return (self._probabilities(z) * np.stack(values, axis=-1)).sum(axis=-1)
 
     def normalize(self, observation: np.ndarray) -> np.ndarray:
         """`[M, D]` float32."""
@@ -167,8 +187,13 @@ class EnsembleActor:
     def _drawn(self, z: np.ndarray, random: np.random.Generator) -> np.ndarray:
         if self._weighting is None:
             return random.integers(self.num_experts, size=len(z))
-        cumulative = self._weighting(z).cumsum(axis=-1)
-        return (random.random((len(z), 1)) >= cumulative[:, :-1]).sum(axis=-1)
+        return (random.random((len(z), 1)) >= self._probabilities(z).cumsum(axis=-1)[:, :-1]).sum(axis=-1)
+
+    def _probabilities(self, z: np.ndarray) -> np.ndarray:
+        """p(c | s), `[M, n]`."""
+        if self._weighting is None:
+            return np.full((len(z), self.num_experts), 1 / self.num_experts, np.float32)
+        return self._weighting(z)
 
     def _answers(self, z: np.ndarray, context: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Each row by its expert: outputs `[M, A]` and values `[M]`."""
@@ -193,7 +218,12 @@ class ActorNetwork(network.Network):
         self._distribution, self._weights_of_policy = ensemble.distribution, list(ensemble.policy_weights)
 
     def call(self, observation, step_type=None, network_state=(), training=False):
-        return _unflattened(self._distribution, observation, ("z", "context")), network_state
+        # tf-agents' batches are [B, 1], the ensemble takes [B]; the outer dimensions are put back afterwards.
+        flat, outer = self._distribution(*_flat(observation, "z", "context")), tf.shape(observation["context"])
+        if isinstance(flat, tfp.distributions.Categorical):
+            return tfp.distributions.Categorical(logits=_shaped(flat.logits, outer)), network_state
+        mean, deviation = _shaped(flat.loc, outer), _shaped(flat.stddev(), outer)
+        return tfp.distributions.MultivariateNormalDiag(mean, deviation), network_state
 
     @property
     def trainable_weights(self):
@@ -208,7 +238,7 @@ class ValueNetwork(network.Network):
         self._value, self._weights_of_value = ensemble.value, list(ensemble.value_weights)
 
     def call(self, observation, step_type=None, network_state=(), training=False):
-        value = self._value(*(_flat(observation[name], rank) for name, rank in (("z", 1), ("context", 0), ("kind", 0))))
+        value = self._value(*_flat(observation, "z", "context", "kind"))
         return tf.reshape(value, tf.shape(observation["kind"])), network_state
 
     @property
@@ -225,23 +255,15 @@ def observation_spec(ensemble: VectorEnsemble) -> dict[str, tensor_spec.TensorSp
     }
 
 
-def _unflattened(distribution, observation, names):
-    """tf-agents' batches are `[B, 1]`; the networks take `[B]`. Outer dimensions of a distribution are put back."""
-    outer = tf.shape(observation["context"])
-    flat = distribution(*(_flat(observation[name], 1 if name == "z" else 0) for name in names))
-    if isinstance(flat, tfp.distributions.Categorical):
-        return tfp.distributions.Categorical(logits=_shaped(flat.logits, outer))
-    return tfp.distributions.MultivariateNormalDiag(_shaped(flat.loc, outer), _shaped(flat.stddev(), outer))
-
-
 def _shaped(x: tf.Tensor, outer: tf.Tensor) -> tf.Tensor:
     shaped = tf.reshape(x, tf.concat([outer, tf.shape(x)[1:]], 0))
     return tf.ensure_shape(shaped, [None] * outer.shape[0] + list(x.shape[1:]))
 
 
-def _flat(x: tf.Tensor, inner: int) -> tf.Tensor:
-    """`[..., inner dimensions]` to `[B, inner dimensions]`."""
-    return tf.reshape(x, tf.concat([[-1], tf.shape(x)[tf.rank(x) - inner :]], 0)) if inner else tf.reshape(x, [-1])
+def _flat(observation: dict[str, tf.Tensor], *names: str) -> list[tf.Tensor]:
+    """What `observation_spec` tells of, with all outer dimensions made one: z `[B, D]`, the others `[B]`."""
+    z = observation["z"]
+    return [tf.reshape(observation[name], [-1, z.shape[-1]] if name == "z" else [-1]) for name in names]
 
 
 def _of_each(x: tf.Tensor, index: tf.Tensor) -> tf.Tensor:

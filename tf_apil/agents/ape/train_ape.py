@@ -1,0 +1,155 @@
+"""Trains an ensemble whose demonstrations are to be useless to a cloner, and finds out whether they are.
+
+    learner.learn(iteration, remaining)     plays and learns; scalars to log
+    learner.study()                         what can be told of the ensemble (`study.GridStudy`, `study.SeatStudy`)
+    learner.arrays(), restore(arrays), settings, num_steps
+
+| learner | tasks |
+|---|---|
+| `policy_gradient.PolicyGradientLearner`, the paper's | the grid |
+| `ppo.EnsemblePPOLearner` | the grid, the point in the plane, any seat of our games |
+"""
+
+import pathlib
+from collections.abc import Callable
+
+import gin
+import numpy as np
+import tqdm.auto
+from absl import logging
+
+from tf_apil.agents.ape import report
+from tf_apil.agents.ape.policy_gradient import PolicyGradientLearner
+from tf_apil.agents.ape.study import CLONES
+from tf_apil.models.named_arrays import joined, under
+from tf_apil.training import checkpoints, experiment, metrics
+
+
+@gin.configurable
+def train_ape(
+    root_dir: str,
+    learner: Callable | None = None,
+    num_iterations: int = 1200,
+    seed: int = 0,
+    falling_rates: bool = True,
+    checkpoint_interval: int = 50,
+    eval_interval: int = 20,
+    clone_interval: int = 200,
+    clone_steps: int = 50_000,
+    report_steps: int = 1_000_000,
+    report_recurrent_steps: int = 200_000,
+    report_episodes: int = 1000,
+) -> pathlib.Path:
+    """Trains for `num_iterations`, continuing from the last checkpoint in `root_dir`, and writes the report.
+
+    Same seed, same `metrics.jsonl`, interrupted or not, on one machine and thread layout.
+
+    Args:
+        root_dir: the run's folder.
+        learner: called with the seed; None: the paper's, on the paper's grid.
+        num_iterations: in all.
+        seed: of everything.
+        falling_rates: whether learning rates fall to 0 over the run.
+        checkpoint_interval: iterations between checkpoints: what a killed run loses at most.
+        eval_interval: iterations between evaluations that are worked out (on the grid).
+        clone_interval: iterations between clones that are fitted to see how training goes; 0: none. They remember
+            nothing.
+        clone_steps: of the demonstrations for these.
+        report_steps, report_recurrent_steps: of the demonstrations for the report's two clones, without and with a
+            memory; 0: no such clone. The paper's clone has 1,000,000.
+        report_episodes: of whoever must be played for the report.
+
+    Returns:
+        The report's folder.
+
+    Raises:
+        ExperimentMismatch: `root_dir` holds another experiment.
+        CheckpointError: a checkpoint cannot be read or written.
+        ValueError, LookupError, OSError: a setting that is wrong, a file that cannot be had.
+    """
+    least = {"num_iterations": 1, "checkpoint_interval": 1, "eval_interval": 1, "clone_interval": 0, "clone_steps": 1}
+    least |= {"report_steps": 0, "report_recurrent_steps": 0, "report_episodes": 2}
+    given = locals()
+    for name, number in least.items():
+        if not isinstance(given[name], int) or given[name] < number:
+            raise ValueError(f"train_ape.{name} is {given[name]!r}; it must be a whole number of at least {number}.")
+    root = pathlib.Path(root_dir)
+    run = Run(root, learner or PolicyGradientLearner, num_iterations, seed, falling_rates)
+    log = metrics.MetricsLog(root, run.iteration)
+    log.write_text("operative_config", gin.operative_config_str())
+    if run.iteration:
+        logging.info("continuing %s at iteration %d of %d", root, run.iteration, num_iterations)
+
+    with tqdm.auto.tqdm(total=num_iterations, initial=run.iteration, unit="batch", disable=None) as bar:
+        while run.iteration < num_iterations:
+            scalars = run.train_one_iteration()
+            if run.is_due(eval_interval):
+                scalars |= run.study.evaluate()
+            if clone_interval and run.is_due(clone_interval):
+                scalars |= run.clone(clone_steps, report_episodes)
+            log.write(run.iteration - 1, run.learner.num_steps, scalars)
+            if run.is_due(checkpoint_interval):
+                run.save()
+            _report(bar, run, scalars)
+    log.close()
+    steps = dict(zip(CLONES, (report_steps, report_recurrent_steps), strict=True))
+    return report.write(root, run.learner, {m: n for m, n in steps.items() if n}, report_episodes, seed)
+
+
+class Run:
+    """One training run: the learner, and where it is in time.
+
+    Making one claims the run's folder and restores its last checkpoint.
+    """
+
+    def __init__(
+        self, root: pathlib.Path, learner: Callable, num_iterations: int, seed: int = 0, falling_rates: bool = True
+    ):
+        """Arguments and errors as of `train_ape`."""
+        self.learner, self.iteration = learner(seed=seed), 0
+        self._num_iterations, self._seed, self._falling = num_iterations, seed, falling_rates
+        self.study = self.learner.study()
+        settings = {f"{type(self.learner).__name__}.{k}": v for k, v in self.learner.settings.items()}
+        settings |= {"seed": seed, "falling_rates": falling_rates}
+        experiment.claim(root, settings | ({"num_iterations": num_iterations} if falling_rates else {}))
+        (root / "operative_config.gin").write_text(gin.operative_config_str())
+        self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
+        found = self._checkpoints.latest()
+        if found:
+            self.iteration = found[0]
+            self.learner.restore(under(found[1], "learner/"))
+
+    def is_due(self, interval: int) -> bool:
+        """Whether what is done every `interval` iterations, and at the end, is to be done now."""
+        return self.iteration % interval == 0 or self.iteration == self._num_iterations
+
+    def train_one_iteration(self) -> dict[str, float]:
+        """Lets the learner play and learn; scalars to log."""
+        remaining = 1 - self.iteration / self._num_iterations if self._falling else 1.0
+        scalars = self.learner.learn(self.iteration, remaining)
+        self.iteration += 1
+        return scalars
+
+    def clone(self, num_steps: int, num_episodes: int) -> dict[str, float]:
+        """Fits a clone without a memory to demonstrations of the ensemble as it is, and plays it."""
+        random = np.random.default_rng([self._seed, self.iteration, 4])
+        clone = self.study.cloner("none", self._seed)
+        scalars = clone.learn(self.study.demonstrations(num_steps, random))
+        return scalars | {"Eval/clone_return": self.study.clone_return(clone, num_episodes, random).mean}
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        self._checkpoints.save(self.iteration, joined({"learner": self.learner.arrays()}))
+
+
+def _report(bar, run: Run, scalars: dict[str, float]) -> None:
+    """A bar on a terminal; elsewhere a plain line now and then."""
+    returns = [scalars.get(f"Metrics/{who}_return", float("nan")) for who in ("ensemble", "observer")]
+    bar.update(1)
+    bar.set_postfix_str(f"ensemble {returns[0]:.1f}, observer {returns[1]:.1f}")
+    if bar.disable and (run.is_due(max(1, bar.total // 20)) or "Eval/clone_return" in scalars):
+        clone = f", clone {scalars['Eval/clone_return']:.2f}" if "Eval/clone_return" in scalars else ""
+        logging.info(
+            "iteration %d of %d, %d steps: ensemble %.2f, observer %.2f, beta %.3f%s",
+            run.iteration, bar.total, run.learner.num_steps, *returns, scalars["Train/beta"], clone,
+        )  # fmt: skip
