@@ -16,8 +16,13 @@ flags.DEFINE_integer("seed", None, "Seed of everything; else as gin says.", lowe
 
 
 def main() -> None:
+    import gin
+
     from tf_apil.agents.ape import train_ape
 
+    if FLAGS.zoo_dir:
+        with gin.unlock_config():
+            gin.bind_parameter("game_seat.zoo_dir", FLAGS.zoo_dir)
     given = {name: FLAGS[name].value for name in ("num_iterations", "seed") if FLAGS[name].present}
     folder = train_ape.train_ape(FLAGS.root_dir, **given)
     print((folder / "README.md").read_text())

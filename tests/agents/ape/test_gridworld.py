@@ -1,5 +1,7 @@
 """The grid: transitions by hand, episodes against a step-by-step walk in plain Python, errors."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -135,3 +137,46 @@ def test_errors(settings, message):
 def test_wrong_actions(action, message):
     with pytest.raises(ValueError, match=message):
         GridBatch(GridWorld(), 2).step(np.array(action))
+
+
+def test_settings_make_the_same_grid():
+    """Through JSON, as they lie in a run's folder."""
+    grid = GridWorld(size=(3, 4), goal=(2, 3), walls=((1, 1), (0, 2)), cap=7)
+    assert grid.settings == {"size": [3, 4], "goal": [2, 3], "walls": [[1, 1], [0, 2]], "cap": 7}
+    again = GridWorld(**json.loads(json.dumps(grid.settings)))
+    assert again.settings == grid.settings and (again.goal, again.cap) == (grid.goal, grid.cap)
+    for name in ("next_state", "free", "starts", "distance"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(grid, name))
+    # However a grid was written, and though walls can be read but once.
+    other = GridWorld(size=[3, 4], goal=np.array([2, 3]), walls=(wall for wall in [[1, 1], [0, 2]]), cap=7)
+    assert json.loads(json.dumps(other.settings, default=int)) == grid.settings
+    assert GridWorld().settings == {"size": [10, 10], "goal": [0, 0], "walls": [], "cap": 100}
+
+
+def test_rewards_in_cells():
+    """A 2 x 3 grid: 2.5 for a step that begins in (0, 2) or (1, 0), -0.5 for any other, nothing in the goal.
+
+    (0, 0) is the goal, though it is named, too; the states are 0 1 2 over 3 4 5.
+    """
+    grid = GridWorld(size=(2, 3))
+    table = gridworld.CellRewards([(0, 2), (1, 0), (0, 0)], reward=2.5, elsewhere=-0.5)(grid)
+    assert table.tolist() == [[row] * 5 for row in (0, -0.5, 2.5, 2.5, -0.5, -0.5)]
+    default = gridworld.CellRewards(cells=((1, 2),))(grid)
+    assert default.tolist() == [[row] * 5 for row in (0, 0, 0, 0, 0, 1)]
+
+
+def test_rewards_in_cells_of_any_grid():
+    """The same object, of grids of different widths: cells, not states."""
+    rewards = gridworld.CellRewards(iter([(1, 1)]))
+    for size, state in (((2, 3), 4), ((3, 2), 3)):
+        assert np.flatnonzero(rewards(GridWorld(size)).any(axis=1)).tolist() == [state]
+
+
+@pytest.mark.parametrize("cell, message", [
+    ((2, 0), "cells: the cell .2, 0. is outside of a grid of 2 rows"),
+    ((0, -1), "cells: the cell .0, -1. is outside"),
+    (3, "cells is 3; .*two whole numbers"),
+])  # fmt: skip
+def test_rewards_in_cells_that_are_none(cell, message):
+    with pytest.raises(ValueError, match=message):
+        gridworld.CellRewards([(0, 1), cell])(GridWorld(size=(2, 3)))

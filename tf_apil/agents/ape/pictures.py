@@ -287,7 +287,8 @@ def _draw_returns(ax: axes.Axes, series: list[np.ndarray], name: str) -> None:
     steps = min(series, key=lambda points: points[-1, 0])[:, 0]
     mean = np.mean([np.interp(steps, *points.T) for points in series], axis=0)
     marker = "." if len(steps) == 1 else None  # a line through one point is invisible
-    ax.plot(steps, mean, color=colour, linewidth=2, marker=marker, label=name)
+    dashes = "--" if name in _HOLLOW else "-"  # what it lies upon shows between them
+    ax.plot(steps, mean, color=colour, linewidth=2, linestyle=dashes, marker=marker, label=name)
 
 
 def _draw_evaluations(ax: axes.Axes, series: list[np.ndarray], name: str) -> None:

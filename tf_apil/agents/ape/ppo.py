@@ -173,7 +173,7 @@ class EnsemblePPOLearner:
                 f"2 x {num_episodes} episodes x {steps_per_episode} steps cannot be cut into {num_minibatches} "
                 "minibatches of equal size."
             )
-        self._plays = [Play(make_seat(num_episodes, seed + kind), (seed, 3, kind)) for kind in (EXPERTS, OBSERVER)]
+        self._plays = [Play(make_seat(num_episodes, 2 * seed + kind), (seed, 3, kind)) for kind in (EXPERTS, OBSERVER)]
         seat, self._make_seat = self._plays[0].seat, make_seat
         self.ensemble = VectorEnsemble(seat.observation_dim, seat.num_actions, seat.action_dim, seed)
         self.mixing = classifier.make(observer_weighting, seat.observation_dim, self.ensemble.num_experts, seed)

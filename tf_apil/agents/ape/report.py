@@ -87,9 +87,8 @@ def _page(rows: dict[str, Return], fits: dict[str, dict], learner, folder: pathl
             f"\nThe {name} learnt from {fit['Cloning/num_steps']:,} steps, {fit['Cloning/num_episodes']:,} episodes; "
             f"log-likelihood of those held out {fit['Cloning/held_out_log_likelihood']:.3f} a step.\n"
         )
-    return text + "".join(
-        f"\n![{p.stem}]({p.name})\n" for p in sorted(folder.iterdir()) if p.suffix in (".png", ".gif")
-    )
+    pictures_there = [p for p in sorted(folder.glob("[!.]*")) if p.suffix in (".png", ".gif")]  # no part of one
+    return text + "".join(f"\n![{p.stem}]({p.name})\n" for p in pictures_there)
 
 
 def _export(learner, folder: pathlib.Path, seed: int) -> None:

@@ -1,7 +1,8 @@
 """What can be told of an ensemble, its mixtures and its clones: worked out on the grid, played elsewhere."""
 
+import contextlib
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -59,10 +60,11 @@ class GridStudy:
         return {f"Exact/{name}_return": value for name, value in returns.items()}
 
     def demonstrations(self, num_steps: int, random: np.random.Generator) -> Trajectories:
-        """Whole episodes of the ensemble, of `num_steps` steps or a little more."""
-        played = []
+        """Whole episodes of the ensemble, of `num_steps` steps at least; of four times as many at most, and a few more,
+        where all episodes go on to the cap."""
+        played, guess = [], max(1, self._grid.cap // 4)  # steps of an episode; of good ensembles fewer
         while (steps := sum(p.num_steps for p in played)) < num_steps:
-            number = max(2, min(20_000, (num_steps - steps) // (self._grid.cap // 4) + 1))
+            number = max(2, min(20_000, (num_steps - steps) // guess + 1))
             played.append(trajectories.of_experts(self._grid, self._policy(), number, random, self._oracle.reward))
         return joined(played)
 
@@ -124,16 +126,16 @@ class SeatStudy:
         return {}
 
     def demonstrations(self, num_steps: int, random: np.random.Generator) -> Demonstrations:
-        """Whole episodes of the ensemble, of `num_steps` steps or a little more."""
+        """Whole episodes of the ensemble, of `num_steps` steps at least: `at_once` of them, over and over."""
         return self._play(self._experts(), random, num_steps=num_steps)
 
     def cloner(self, memory: str, seed: int) -> Cloner:
         """One who has not learned yet."""
-        seat = self._make_seat(1, 0)
-        return Cloner(
-            seed, observation_dim=seat.observation_dim, num_actions=seat.num_actions, action_dim=seat.action_dim,
-            memory=memory,
-        )  # fmt: skip
+        with _closing(self._make_seat(1, 0)) as seat:
+            return Cloner(
+                seed, observation_dim=seat.observation_dim, num_actions=seat.num_actions, action_dim=seat.action_dim,
+                memory=memory,
+            )  # fmt: skip
 
     def clone_return(self, clone: Cloner, num_episodes: int, random: np.random.Generator) -> Return:
         """What a clone gets."""
@@ -148,21 +150,32 @@ class SeatStudy:
 
     def draw(self, folder: pathlib.Path, clones: dict[str, Cloner], random: np.random.Generator) -> list[pathlib.Path]:
         """Paths in the plane and a film of them, of the 2-D task; of others nothing."""
-        task = self._make_seat(64, int(random.integers(2**31)))
-        if not isinstance(task, PointGoal):
-            return []
-        players = {"ensemble": self._experts()} | {name: make() for name, make in self._mixtures.items()}
-        players |= {name: clone.actor() for name, clone in clones.items()}
-        played = {name: play_episodes(task, actor, random) for name, actor in players.items()}
+        with _closing(self._make_seat(64, int(random.integers(2**31)))) as task:
+            if not isinstance(task, PointGoal):
+                return []
+            players = {"ensemble": self._experts()} | {name: make() for name, make in self._mixtures.items()}
+            players |= {name: clone.actor() for name, clone in clones.items()}
+            played = {name: play_episodes(task, actor, random) for name, actor in players.items()}
         return [
             pictures.paths(task, played, folder / "paths.png"), films.film_paths(task, played, folder / "paths.gif")
         ]  # fmt: skip
 
     def _play(self, actor: Actor, random, num_episodes: int = 0, num_steps: int = 0) -> Demonstrations:
-        seat, played = self._make_seat(self._at_once, int(random.integers(2**31))), []
-        while sum(p.num_episodes for p in played) < num_episodes or sum(p.num_steps for p in played) < num_steps:
-            played.append(play_episodes(seat, actor, random))
+        played = []
+        with _closing(self._make_seat(self._at_once, int(random.integers(2**31)))) as seat:
+            while sum(p.num_episodes for p in played) < num_episodes or sum(p.num_steps for p in played) < num_steps:
+                played.append(play_episodes(seat, actor, random))
         return joined(played)
+
+
+@contextlib.contextmanager
+def _closing(seat: Seat) -> Iterator[Seat]:
+    """Gives back what a seat holds: a game has threads."""
+    try:
+        yield seat
+    finally:
+        if hasattr(seat, "close"):
+            seat.close()
 
 
 def joined(parts: list):

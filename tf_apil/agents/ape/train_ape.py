@@ -19,6 +19,7 @@ import tqdm.auto
 from absl import logging
 
 from tf_apil.agents.ape import report
+from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.policy_gradient import PolicyGradientLearner
 from tf_apil.agents.ape.study import CLONES
 from tf_apil.models.named_arrays import joined, under
@@ -68,13 +69,13 @@ def train_ape(
         ValueError, LookupError, OSError: a setting that is wrong, a file that cannot be had.
     """
     least = {"num_iterations": 1, "checkpoint_interval": 1, "eval_interval": 1, "clone_interval": 0, "clone_steps": 1}
-    least |= {"report_steps": 0, "report_recurrent_steps": 0, "report_episodes": 2}
+    least |= {"report_steps": 0, "report_recurrent_steps": 0, "report_episodes": 2, "seed": 0}
     given = locals()
     for name, number in least.items():
         if not isinstance(given[name], int) or given[name] < number:
             raise ValueError(f"train_ape.{name} is {given[name]!r}; it must be a whole number of at least {number}.")
     root = pathlib.Path(root_dir)
-    run = Run(root, learner or PolicyGradientLearner, num_iterations, seed, falling_rates)
+    run = Run(root, learner or _on_the_papers_grid, num_iterations, seed, falling_rates)
     log = metrics.MetricsLog(root, run.iteration)
     log.write_text("operative_config", gin.operative_config_str())
     if run.iteration:
@@ -140,6 +141,10 @@ class Run:
     def save(self) -> None:
         """Writes a checkpoint."""
         self._checkpoints.save(self.iteration, joined({"learner": self.learner.arrays()}))
+
+
+def _on_the_papers_grid(seed: int) -> PolicyGradientLearner:
+    return PolicyGradientLearner(GridWorld(), seed)
 
 
 def _report(bar, run: Run, scalars: dict[str, float]) -> None:

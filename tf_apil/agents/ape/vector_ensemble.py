@@ -53,9 +53,10 @@ class VectorEnsemble(Networks):
                 observation_dim, num_outputs, seed, initial_spread=initial_spread, value_heads=value_heads, **settings
             )
         self.observation_dim, self.num_outputs = observation_dim, num_outputs
-        self._spread(np.random.default_rng([seed, 1]).standard_normal((256, observation_dim)))
+        if self.num_experts > 1 or num_outputs > 1:  # a single number differs from none
+            self._spread(np.random.default_rng([seed, 1]).standard_normal((256, observation_dim)))
         self.normalizer = RunningNormalizer(name="normalizer")
-        self.normalizer.build((None, observation_dim))
+        self.normalizer(tf.zeros([1, observation_dim]))  # makes its variables; a mere `build` would be done again
         if not self.discrete:
             self.log_std = tf.Variable(tf.fill([self.num_experts, num_outputs], float(initial_log_std)), name="log_std")
             self.policy_weights.append(self.log_std)
