@@ -2,7 +2,9 @@
 
 import importlib
 import pathlib
+import re
 
+import numpy as np
 import pytest
 
 from tf_apil import games
@@ -63,6 +65,56 @@ def test_every_experiment_builds(clean_gin, path, monkeypatch):
         assert made.batch_size % built.settings.get("num_minibatches", 1) == 0
 
 
+ENSEMBLES = [path for path in FILES if path.parent.name == "gin" and "train_ape." in _whole(path)]
+# So small that a step of learning takes a moment. What is left is as the file says.
+TINY = (
+    "PolicyGradientLearner.num_episodes = 4", "EnsemblePPOLearner.num_episodes = 2",
+    "EnsemblePPOLearner.steps_per_episode = 8", "game_seat.opponent = 'zero'", "game_seat.physics = 'draft'",
+)  # fmt: skip
+
+
+def test_every_file_is_of_one_program():
+    """So that none is left out by the tests above and below, or taken for what it is not."""
+    assert not set(EXPERIMENTS) & set(ENSEMBLES)
+    assert [p.stem for p in ENSEMBLES] == [p.stem for p in FILES if p.parent.name == "gin" and p.stem[:4] == "ape_"]
+    assert len(ENSEMBLES) >= 8
+    others = [p.stem for p in FILES if p.parent.name == "gin" and p not in EXPERIMENTS + ENSEMBLES]
+    assert others == ["shipped_walker_imitate"]
+
+
+@pytest.mark.parametrize("path", ENSEMBLES, ids=lambda path: path.stem)
+def test_every_ensemble_learns(clean_gin, path, monkeypatch):
+    """The learner is what the file says, setting by setting; a step of it has a finite outcome."""
+    from tf_apil.agents.ape import ppo, train_ape
+    from zoo_loader import catalogue
+
+    monkeypatch.chdir(ROOT)
+    clean_gin.parse_config_files_and_bindings([str(path)], [], skip_unknown=False)
+    if "game_seat." in _whole(path):
+        assert catalogue.get(clean_gin.query_parameter("game_seat.opponent")).game == clean_gin.query_parameter(
+            "game_seat.game"
+        )
+    with clean_gin.unlock_config():
+        clean_gin.parse_config(TINY)
+    learner = clean_gin.query_parameter("train_ape.learner").scoped_configurable_fn(seed=0)
+    assert type(learner) in (ppo.EnsemblePPOLearner, train_ape.PolicyGradientLearner)
+    told = {
+        type(learner).__name__: learner.settings, type(learner.ensemble).__name__: learner.settings["ensemble"],
+        "ObserverWeight": learner.settings["observer_weight"],
+    }  # fmt: skip
+    compared = 0
+    for name, setting in re.findall(r"^(\w+)\.(\w+) =", _whole(path), re.MULTILINE):
+        value = clean_gin.query_parameter(f"{name}.{setting}")
+        if name not in ("train_ape", "game_seat", "CellRewards") and not hasattr(value, "configurable"):
+            assert told[name][setting] == value, f"{name}.{setting}"
+            compared += 1
+    assert compared >= 3
+    scalars = learner.learn(0, 1.0)
+    losses = [value for name, value in scalars.items() if name.startswith("Losses/")]
+    assert len(losses) >= 2 and np.isfinite(losses).all()
+    assert learner.num_steps > 0
+
+
 def _bound(gin) -> bool:
     try:
         gin.query_parameter("train_eval.learner")
@@ -116,3 +168,20 @@ def test_a_misspelt_file(one_line_error, tmp_path, text, said):
 
 def test_a_missing_file(one_line_error, tmp_path):
     assert "nowhere.gin" in one_line_error(PROGRAM, f"--root_dir={tmp_path}/run", f"--gin_file={tmp_path}/nowhere.gin")
+
+
+@pytest.mark.parametrize("binding, said", [
+    ("PolicyGradientLearner.learning_rat = 1", "learning_rat"),
+    ("ObserverWeigth.beta = 0.6", "ObserverWeigth"),
+    ("train_ape.clone_step = 5", "clone_step"),
+    ("train_ape.learner = @PolicyGradientLerner", "PolicyGradientLerner"),
+    ("CellRewards.cell = ((9, 9),)", "cell"),
+])  # fmt: skip
+def test_a_misspelt_binding_of_an_ensemble(one_line_error, tmp_path, binding, said):
+    """On the command line behind a file, and in a file that includes one of ours."""
+    program, root = "binaries.train_ape", f"--root_dir={tmp_path}/run"
+    ours = f"--gin_file={ROOT}/gin/ape_grid_observer_reward.gin"
+    assert said in one_line_error(program, root, ours, f"--gin_bindings={binding}")
+    (tmp_path / "mine.gin").write_text(f'include "gin/ape_grid_observer_reward.gin"\n{binding}\n')
+    assert said in one_line_error(program, root, f"--gin_file={tmp_path}/mine.gin")
+    assert not (tmp_path / "run").exists()

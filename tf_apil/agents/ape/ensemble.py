@@ -11,16 +11,28 @@ VALUE_HEADS = ("shared", "separate")
 class Tower(tf.Module):
     """Layers of k networks side by side: x -> tanh(x W + b) -> ... -> x W + b, W `[k, inputs, outputs]`."""
 
-    def __init__(self, sizes: tuple[int, ...], copies: int, random: np.random.Generator, gain: float):
-        """Draws orthogonal weights, with `gain` in the last layer and sqrt(2) in those before it; no biases yet."""
-        super().__init__()
+    def __init__(
+        self, sizes: tuple[int, ...], copies: int, random: np.random.Generator, gain: float, name: str = "tower"
+    ):
+        """Draws orthogonal weights, with `gain` in the last layer and sqrt(2) in those before it; no biases yet.
+
+        Variables have names of their own: tf-agents sorts by them, and where all had the same, they would come in an
+        order of chance, and the gradients' norm, a sum over them, would differ in its last bit from run to run.
+        """
+        super().__init__(name=name)
         gains = [np.sqrt(2)] * (len(sizes) - 2) + [gain]
         shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
         self.kernels = [
-            tf.Variable(np.stack([g * _orthogonal(random, *shape) for _ in range(copies)]), dtype=tf.float32)
-            for g, shape in zip(gains, shapes, strict=True)
+            tf.Variable(
+                np.stack([g * _orthogonal(random, *shape) for _ in range(copies)]),
+                name=f"{name}_kernel_{i}",
+                dtype=tf.float32,
+            )
+            for i, (g, shape) in enumerate(zip(gains, shapes, strict=True))
         ]
-        self.biases = [tf.Variable(tf.zeros([copies, 1, size])) for size in sizes[1:]]
+        self.biases = [
+            tf.Variable(tf.zeros([copies, 1, size]), name=f"{name}_bias_{i}") for i, size in enumerate(sizes[1:])
+        ]
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         """`[n, S, inputs]` to `[n, S, outputs]`; one network serves all n, n of them one each."""
@@ -95,8 +107,8 @@ class Networks(tf.Module):
         copies = 1 if self._told else num_experts
         random = np.random.default_rng(seed)
         sizes = (num_features + (num_experts if self._told else 0), *hidden)
-        self._policy = Tower((*sizes, num_outputs), copies, random, 1.0)
-        self._value = Tower((*sizes, VALUE_HEADS.index(value_heads) + 1), copies, random, 0.01)
+        self._policy = Tower((*sizes, num_outputs), copies, random, 1.0, "policy")
+        self._value = Tower((*sizes, VALUE_HEADS.index(value_heads) + 1), copies, random, 0.01, "value")
         self.policy_weights, self.value_weights = list(self._policy.variables), list(self._value.variables)
 
     @property

@@ -107,7 +107,7 @@ class Run:
         self, root: pathlib.Path, learner: Callable, num_iterations: int, seed: int = 0, falling_rates: bool = True
     ):
         """Arguments and errors as of `train_ape`."""
-        self.learner, self.iteration = learner(seed=seed), 0
+        self.learner, self.iteration = _built(learner, seed), 0
         self._num_iterations, self._seed, self._falling = num_iterations, seed, falling_rates
         self.study = self.learner.study()
         settings = {f"{type(self.learner).__name__}.{k}": v for k, v in self.learner.settings.items()}
@@ -145,6 +145,16 @@ class Run:
 
 def _on_the_papers_grid(seed: int) -> PolicyGradientLearner:
     return PolicyGradientLearner(GridWorld(), seed)
+
+
+def _built(learner: Callable, seed: int):
+    """Learners hand settings on to their parts, so that gin cannot know which of them exist."""
+    try:
+        return learner(seed=seed)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise ValueError(f"a binding names a setting that does not exist: {error}") from error
 
 
 def _report(bar, run: Run, scalars: dict[str, float]) -> None:

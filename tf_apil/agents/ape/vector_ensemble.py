@@ -1,7 +1,5 @@
 """Ensembles over observation vectors, with continuous or discrete actions, and those who act by them."""
 
-import itertools
-
 import gin
 import numpy as np
 import tensorflow as tf
@@ -45,13 +43,9 @@ class VectorEnsemble(Networks):
             ValueError: as of `Networks`.
         """
         self.discrete, num_outputs = num_actions is not None, num_actions or action_dim
-        # tf-agents sorts weights by their names. If all had the same, they would come in an order of chance, and the
-        # gradients' norm, which is a sum over them, would differ in its last bit from run to run.
-        numbers = itertools.count()
-        with tf.variable_creator_scope(lambda make, **given: make(**given | {"name": f"weights_{next(numbers)}"})):
-            super().__init__(
-                observation_dim, num_outputs, seed, initial_spread=initial_spread, value_heads=value_heads, **settings
-            )
+        super().__init__(
+            observation_dim, num_outputs, seed, initial_spread=initial_spread, value_heads=value_heads, **settings
+        )
         self.observation_dim, self.num_outputs = observation_dim, num_outputs
         if self.num_experts > 1 or num_outputs > 1:  # a single number differs from none
             self._spread(np.random.default_rng([seed, 1]).standard_normal((256, observation_dim)))
