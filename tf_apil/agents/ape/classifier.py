@@ -11,6 +11,7 @@ class UniformMixing:
     """p(c | s) = 1 / n everywhere."""
 
     name = "uniform"
+    settings: dict = {}
 
     def __init__(self, observation_dim: int, num_experts: int, seed: int):
         """There is nothing to set."""
@@ -62,6 +63,10 @@ class PosteriorMixing:
             num_epochs: passes over each rollout.
             minibatch: steps of each.
         """
+        #: What decides how it learns; JSON values.
+        self.settings = {
+            "hidden": list(hidden), "learning_rate": learning_rate, "num_epochs": num_epochs, "minibatch": minibatch
+        }  # fmt: skip
         self._seed, self._epochs, self._minibatch = seed, num_epochs, minibatch
         self._tower = Tower((observation_dim, *hidden, num_experts), 1, np.random.default_rng([seed, 2]), 0.01)
         self._optimizer = tf.keras.optimizers.Adam(learning_rate)

@@ -78,6 +78,11 @@ class GameSeat:
         self.num_episodes, self.cap = game.num_matches, _limit(game) if cap is None else whole("cap", cap)
         self._deterministic, self._scale = opponent_deterministic, float(reward_scale)
         self._reward, self._dense_fraction = task_lib.Contest().reward, float(dense_fraction)
+        self.settings = {
+            "game": game.game_id, "seat": self.seat, "opponent": opponent.name, "cap": self.cap,
+            "physics": getattr(game, "physics", None), "opponent_deterministic": opponent_deterministic,
+            "dense_fraction": self._dense_fraction, "reward_scale": self._scale,
+        }  # fmt: skip
         self._random = np.random.default_rng(seed)
         self.reset()
 

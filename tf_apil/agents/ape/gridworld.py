@@ -58,13 +58,13 @@ class GridWorld:
             raise ValueError(f"size is {size}; a grid has at least 1 row, 1 column and 2 cells.")
         if cap != int(cap) or cap < 1:
             raise ValueError(f"cap is {cap}; an episode has at least 1 step.")
-        walls = [tuple(wall) for wall in walls]
-        #: What it was made of; JSON values.
-        self.settings = {"size": list(self.size), "goal": list(goal), "walls": [list(w) for w in walls], "cap": cap}
+        walls = list(walls)
         self.cap, self.num_states, self.num_actions = int(cap), rows * columns, len(ACTIONS)
         self.goal = self.state("goal", goal)
         self.free = np.ones(self.num_states, bool)
         self.free[[self.state("walls", wall) for wall in walls]] = False
+        #: What it was made of; JSON values.
+        self.settings = {"size": list(self.size), "goal": list(goal), "walls": [list(w) for w in walls], "cap": cap}
         if not self.free[self.goal]:
             raise ValueError(f"the goal {goal} lies in a wall; move it, or take that wall out of `walls`.")
         self.next_state = self._transitions()

@@ -62,6 +62,7 @@ class PointGoal:
         if not 0 < speed < np.inf:
             raise ValueError(f"speed is {speed!r}; a step's length must be above 0, and finite.")
         self.radius, self.speed = float(radius), float(speed)
+        self.settings = {"goal": self.goal.tolist(), "radius": self.radius, "speed": self.speed, "cap": self.cap}
         self._random = np.random.default_rng(seed)
         self.reset()
 

@@ -185,7 +185,8 @@ class EnsemblePPOLearner:
             "num_minibatches": num_minibatches, "discount": discount, "lambda_": lambda_, "clip": clip,
             "entropy_coefficient": entropy_coefficient, "value_coefficient": value_coefficient,
             "gradient_norm": gradient_norm, "normalize_observations": normalize_observations,
-            "ensemble": self.ensemble.settings, "observer_weight": self.beta.settings,
+            "ensemble": self.ensemble.settings, "observer_weight": self.beta.settings, "seat": seat.settings,
+            "mixing": self.mixing.settings,
         }  # fmt: skip
         self._seed, self._length, self._clip, self._rate = seed, steps_per_episode, clip, learning_rate
         self._epochs, self._minibatches, self._discount, self._lambda = num_epochs, num_minibatches, discount, lambda_

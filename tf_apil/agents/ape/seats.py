@@ -41,6 +41,7 @@ class Seat(Protocol):
         action_dim: A of a continuous task; None of a discrete one.
         num_episodes: M.
         cap: steps of an episode at most.
+        settings: what task it is; JSON values.
         observation: `[M, D]` float32, as it is now.
     """
 
@@ -49,6 +50,7 @@ class Seat(Protocol):
     action_dim: int | None
     num_episodes: int
     cap: int
+    settings: dict
     observation: np.ndarray
 
     def reset(self) -> np.ndarray:
@@ -223,6 +225,11 @@ class GridSeat:
                 f"reward is a table [S, A] = {list(grid.reward.shape)} of finite numbers for this grid; this one is "
                 f"{list(self.reward.shape)}, {(~np.isfinite(self.reward)).sum()} of its entries not finite."
             )
+        self.settings = {
+            "grid": grid.settings,
+            "features": features,
+            "reward": None if reward is None else self.reward.tolist(),
+        }
         self._batch = GridBatch(grid, self.num_episodes, seed)
 
     @property
