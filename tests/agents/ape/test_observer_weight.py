@@ -46,6 +46,21 @@ def test_more_than_alpha_to_spare_counts_as_alpha():
     assert weight(3) == pytest.approx(2 * math.exp(0.3))
 
 
+def test_it_moves_once_alpha_was_reached_or_the_warm_up_is_over():
+    """Far below alpha, -1 to spare, nothing moves in the two iterations of the warm-up; then log beta falls by .1."""
+    settings = {"beta": 1.0, "alpha": -10.0, "beta_learning_rate": 0.1, "damping": 0.0, "memory": 0.0, "warm_up": 2}
+    logs = []
+    weight = ObserverWeight(**settings)
+    for _ in range(4):
+        weight.observe(-100.0)
+        logs.append(math.log(weight(10)))
+    np.testing.assert_allclose(logs, [0, 0, -0.1, -0.2], atol=1e-12)
+    early = ObserverWeight(**settings)
+    early.observe(-10.0)  # alpha is reached: nothing to spare, but from now on
+    early.observe(-100.0)
+    assert math.log(early(10)) == pytest.approx(-0.1)
+
+
 def test_the_warm_up_goes_on_top():
     """A first return at alpha leaves nothing to spare: beta is .5 x 2 / 4 in the second of four iterations."""
     weight = ObserverWeight(beta=0.5, alpha=-4.0, warm_up=4)

@@ -16,6 +16,7 @@ from tf_apil.agents.ape.policy_gradient import PolicyGradientLearner
 from tf_apil.agents.ape.ppo import EnsemblePPOLearner
 from tf_apil.agents.ape.study import Return
 from tf_apil.agents.ape.vector_ensemble import EXPERTS, EnsembleActor
+from tf_apil.games import physics as physics_lib
 from tf_apil.opponents import named
 from tf_apil.testing import toy_games
 from tf_apil.training import metrics
@@ -172,7 +173,7 @@ def test_the_report_of_the_plane(tmp_path):
 class Game(toy_games.HurtOrHelp):
     """A toy that says, as real games do, by which physics it goes."""
 
-    physics = "draft"
+    physics = physics_lib.get("draft")
 
 
 def test_a_games_experts_become_policies(tmp_path):

@@ -80,7 +80,8 @@ class GameSeat:
         self._reward, self._dense_fraction = task_lib.Contest().reward, float(dense_fraction)
         self.settings = {
             "game": game.game_id, "seat": self.seat, "opponent": opponent.name, "cap": self.cap,
-            "physics": getattr(game, "physics", None), "opponent_deterministic": opponent_deterministic,
+            "physics": getattr(getattr(game, "physics", None), "name", None),  # toy games have none
+            "opponent_deterministic": opponent_deterministic,
             "dense_fraction": self._dense_fraction, "reward_scale": self._scale,
         }  # fmt: skip
         self._random = np.random.default_rng(seed)

@@ -17,7 +17,8 @@ class ObserverWeight:
     it is learned: 1 / beta is the constraint's multiplier. With x the share of |alpha| that the ensemble has to spare
     (from -1 to 1), log beta = sum over iterations of `beta_learning_rate` x, plus `damping` x of now: the second term,
     the proportional one of Stooke, Achiam and Abbeel 2020 (arXiv:2007.03964), keeps the first from swinging. Both begin
-    when the ensemble first has alpha: it starts far below, and beta would fall too far to come back soon.
+    when the ensemble first has alpha, or after the warm-up: it starts far below, and beta would fall too far to come
+    back soon.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class ObserverWeight:
         self._rate, self._damping = beta_learning_rate, damping
         self._log_beta = math.log(beta) if beta else -math.inf
         self._return = math.nan  # the running mean
-        self._begun = False  # whether alpha was reached
+        self._observed, self._begun = 0, False  # iterations; whether beta moves yet
 
     def __call__(self, iteration: int) -> float:
         """beta in an iteration."""
@@ -73,11 +74,13 @@ class ObserverWeight:
 
     def observe(self, ensemble_return: float) -> None:
         """Takes note of the ensemble's mean return in an iteration; NaN where no episode ended."""
+        self._observed += 1
         if math.isnan(ensemble_return):
             return
         before = ensemble_return if math.isnan(self._return) else self._return
         self._return = self._memory * before + (1 - self._memory) * ensemble_return
-        self._begun = self._begun or (self._alpha is not None and self._return >= self._alpha)
+        if self._alpha is not None:
+            self._begun = self._begun or self._return >= self._alpha or self._observed > self._warm_up
         self._log_beta += self._rate * self._to_spare()
 
     def _to_spare(self) -> float:
@@ -88,11 +91,12 @@ class ObserverWeight:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that decides what comes, for a checkpoint."""
-        return {name: np.array(value) for name, value in (
-            ("log_beta", self._log_beta), ("return", self._return), ("begun", self._begun),
-        )}  # fmt: skip
+        return {
+            "log_beta": np.array(self._log_beta), "return": np.array(self._return),
+            "observed": np.array(self._observed), "begun": np.array(self._begun),
+        }  # fmt: skip
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave."""
         self._log_beta, self._return = float(arrays["log_beta"]), float(arrays["return"])
-        self._begun = bool(arrays["begun"])
+        self._observed, self._begun = int(arrays["observed"]), bool(arrays["begun"])

@@ -99,7 +99,7 @@ def _export(learner, folder: pathlib.Path, seed: int) -> None:
     for c in range(learner.ensemble.num_experts):
         card = {
             "game": seat.game.game_id, "seat": seat.seat, "trained_against": seat.opponent.name,
-            "trained_by": "tf_apil.agents.ape", "physics": seat.game.physics, "env_steps": learner.num_steps,
+            "trained_by": "tf_apil.agents.ape", "physics": seat.settings["physics"], "env_steps": learner.num_steps,
             "seed": seed,
         }  # fmt: skip
         serving.export(learner.ensemble.expert(c), folder / f"expert_{c}", card)
