@@ -64,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, ["tf_apil.agents.ape.ppo", "tf_apil.agents.ape.policy_gradient"])
