@@ -242,7 +242,7 @@ def test_paths_end_where_episodes_do(drawn, tmp_path):
     ]
     crosses = [len(_of(ax, collections.PathCollection)) - 1 for ax in drawn[0].axes]
     assert crosses == [0, 1, 0], "of those cut off"
-    assert "expert 2" in [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert "expert 1" in [text.get_text() for text in drawn[0].legends[0].get_texts()]
 
 
 def test_paths_need_a_plane(tmp_path):
@@ -275,8 +275,8 @@ def test_names_tell_colours(name, player):
 
 def test_experts_have_colours_in_turn():
     number = len(palette.EXPERT_COLOURS)
-    assert palette.colour_of("expert 2") == palette.expert_colour(1) == palette.EXPERT_COLOURS[1]
-    assert palette.colour_of(f"expert {number + 1}") == palette.EXPERT_COLOURS[0]
+    assert palette.colour_of("expert 1") == palette.expert_colour(1) == palette.EXPERT_COLOURS[1]
+    assert palette.colour_of(f"expert {number}") == palette.EXPERT_COLOURS[0]
 
 
 # Machado, Oliveira and Fernandes 2009, table 1, severity 1: what linear RGB looks like without a kind of cones.

@@ -156,7 +156,7 @@ def test_the_report_of_the_plane(tmp_path):
     _log(tmp_path, learner)
     folder = report.write(tmp_path, learner, {"none": 60}, 10, seed=0)
     table = _strict((folder / "report.json").read_text())
-    names = ["ensemble", "expert 0", "expert 1", "expert 2", "uniform mixture", "clone"]
+    names = ["ensemble", "expert 0", "expert 1", "expert 2", "uniform mixture", "clone", "clone of 3 Gaussians"]
     assert list(table["returns"]) == names
     for row in table["returns"].values():
         assert row["episodes"] == 12 and -12 <= row["mean"] <= -1 and row["error"] >= 0 and 0 <= row["arrived"] <= 1
@@ -187,7 +187,7 @@ def test_a_games_experts_become_policies(tmp_path):
     _log(tmp_path, learner)
     for _ in range(2):  # the second time, what is there is replaced
         folder = report.write(tmp_path, learner, {"none": 20}, 6, seed=3)
-    names = ["ensemble", "expert 0", "expert 1", "expert 2", "uniform mixture", "clone"]
+    names = ["ensemble", "expert 0", "expert 1", "expert 2", "uniform mixture", "clone", "clone of 3 Gaussians"]
     assert list(report.read(tmp_path)["returns"]) == names
     assert sorted(p.name for p in folder.iterdir()) == ["README.md", "report.json", "returns.png"]
 

@@ -167,7 +167,7 @@ class _Panel:
         for context in range(shown):
             middle = x + context * each + 2 * r
             pen.ellipse((middle - r, line - r, middle + r, line + r), fill=_rgb(palette.expert_colour(context)))
-            pen.text((middle + 1.6 * r, line), str(context + 1), fill=_INK, font=font, anchor="lm")
+            pen.text((middle + 1.6 * r, line), str(context), fill=_INK, font=font, anchor="lm")
 
 
 def _side_by_side(pictures: list[Image.Image], step: int, num_steps: int, size: int) -> np.ndarray:

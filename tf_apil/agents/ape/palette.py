@@ -35,13 +35,13 @@ class Square(Protocol):
 
 
 def colour_of(name: str) -> str:
-    """A player's colour by its name, such as "expert 2", "mixture", "observer", "clone (LSTM)"; grey for others.
+    """A player's colour by its name, such as "expert 1" (they are counted from 0), "mixture", "observer", "clone (LSTM)"; grey for others.
 
     "mixture" alone is the uniform one, "observer" the posterior one.
     """
     name = name.lower()
     if number := re.search(r"\bexpert\s*(\d+)", name):
-        return EXPERT_COLOURS[(int(number[1]) - 1) % len(EXPERT_COLOURS)]
+        return EXPERT_COLOURS[int(number[1]) % len(EXPERT_COLOURS)]
     for words, player in (
         (("recurrent", "lstm", "rnn"), "recurrent clone"),
         (("clone",), "clone"),

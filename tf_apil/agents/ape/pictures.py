@@ -249,7 +249,7 @@ def paths(
     ]
     if most > 1:
         handles += [
-            lines.Line2D([], [], color=palette.expert_colour(c), lw=2, label=f"expert {c + 1}") for c in range(most)
+            lines.Line2D([], [], color=palette.expert_colour(c), lw=2, label=f"expert {c}") for c in range(most)
         ]
     picture.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     return figures.save(picture, path)

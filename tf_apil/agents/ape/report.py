@@ -13,7 +13,7 @@ from tf_apil import serving
 from tf_apil.agents.ape import pictures
 from tf_apil.agents.ape.cloning import Cloner
 from tf_apil.agents.ape.game_seat import GameSeat
-from tf_apil.agents.ape.study import CLONES, Return
+from tf_apil.agents.ape.study import Return
 from tf_apil.training import metrics
 
 _TABLE = "report.json"
@@ -37,11 +37,11 @@ def write(root: pathlib.Path, learner, clone_steps: dict[str, int], num_episodes
     rows, clones = study.returns(num_episodes, random), {}
     fits: dict[str, dict[str, float]] = {}
     for memory, num_steps in clone_steps.items():
-        name = CLONES[memory]
-        logging.info("the %s learns from %d steps", name, num_steps)
-        clones[name] = study.cloner(memory, seed)
-        fits[name] = clones[name].learn(study.demonstrations(num_steps, random))
-        rows[name] = study.clone_return(clones[name], num_episodes, random)
+        demonstrations = study.demonstrations(num_steps, random)
+        for name, clone in study.cloners(memory, seed).items():
+            logging.info("the %s learns from %d steps", name, num_steps)
+            fits[name], clones[name] = clone.learn(demonstrations), clone
+            rows[name] = study.clone_return(clone, num_episodes, random)
     study.draw(folder, clones, random)
     pictures.returns([metrics.read(root)], folder / "returns.png", references=study.references)
     _export(learner, root / "policies", seed)

@@ -68,8 +68,12 @@ class GridStudy:
             played.append(trajectories.of_experts(self._grid, self._policy(), number, random, self._oracle.reward))
         return joined(played)
 
+    def cloners(self, memory: str, seed: int) -> dict[str, Cloner]:
+        """Those to report on, by name, who have not learned yet."""
+        return {CLONES[memory]: self.cloner(memory, seed)}
+
     def cloner(self, memory: str, seed: int) -> Cloner:
-        """One who has not learned yet."""
+        """One of them."""
         return Cloner(seed, features=self._grid.features(), num_actions=self._grid.num_actions, memory=memory)
 
     def clone_return(self, clone: Cloner, num_episodes: int, random: np.random.Generator) -> Return:
@@ -129,12 +133,24 @@ class SeatStudy:
         """Whole episodes of the ensemble, of `num_steps` steps at least: `at_once` of them, over and over."""
         return self._play(self._experts(), random, num_steps=num_steps)
 
-    def cloner(self, memory: str, seed: int) -> Cloner:
-        """One who has not learned yet."""
+    def cloners(self, memory: str, seed: int) -> dict[str, Cloner]:
+        """Those to report on, by name, who have not learned yet.
+
+        To continuous actions a clone is fitted that does one thing in a place, a Gaussian, and one that can do as many
+        as there are experts, a mixture of n; with a memory, the latter.
+        """
+        one, several = self.cloner(memory, seed), f"clone of {self._num_experts} Gaussians"
+        if one.action_dim is None:
+            return {CLONES[memory]: one}
+        mixed = self.cloner(memory, seed, self._num_experts)
+        return {CLONES[memory]: mixed} if memory == "recurrent" else {CLONES[memory]: one, several: mixed}
+
+    def cloner(self, memory: str, seed: int, components: int = 1) -> Cloner:
+        """One of them."""
         with _closing(self._make_seat(1, 0)) as seat:
             return Cloner(
                 seed, observation_dim=seat.observation_dim, num_actions=seat.num_actions, action_dim=seat.action_dim,
-                memory=memory,
+                memory=memory, components=components,
             )  # fmt: skip
 
     def clone_return(self, clone: Cloner, num_episodes: int, random: np.random.Generator) -> Return:
