@@ -24,14 +24,14 @@ flags.DEFINE_string("results", "results/ape", "Folder for what is kept, the page
 EXPERIMENTS = {
     "grid": "paper's setting: beta .6, uniform weighting, policy gradient",
     "grid_posterior": "the same, posterior weighting",
-    "grid_ppo": "the same, uniform weighting, PPO",
+    "grid_ppo": "PPO, alpha -16, uniform weighting",
     "grid_optimum": "no observer: beta 0",
-    "point": "continuous actions, beta .6, uniform weighting, PPO",
+    "point": "continuous actions, alpha -16, uniform weighting, PPO",
     "point_policy_gradient": "continuous actions, the same, policy gradient",
     "point_posterior": "continuous actions, posterior weighting, PPO",
 }
 CONSTRAINED = "grid_constrained"
-_COLUMNS = ("ensemble", "uniform mixture", "posterior mixture", "clone", "recurrent clone")
+_COLUMNS = ("ensemble", "uniform mixture", "posterior mixture", "clone", "clone of 2 Gaussians", "recurrent clone")
 _NAME = re.compile(r"(?P<experiment>.+?)(?:_(?P<alpha>\d+))?_(?P<seed>\d+)")
 
 
@@ -81,7 +81,7 @@ def draw(rows: list[dict], results: pathlib.Path) -> None:
     constrained = [
         {"alpha": r["alpha"], "seed": r["seed"]}
         | {f"{k.replace(' mixture', '').replace(' ', '_')}_return": r["returns"].get(k) for k in _COLUMNS}
-        for r in rows if r["alpha"] is not None
+        for r in rows if r["experiment"] == CONSTRAINED
     ]  # fmt: skip
     if constrained:
         pictures.alphas(constrained, results / "alphas.png")
@@ -92,16 +92,19 @@ def draw(rows: list[dict], results: pathlib.Path) -> None:
 
 
 def table(rows: list[dict], experiment: str) -> str:
-    """One experiment's runs, and their means."""
+    """One experiment's runs, and their means; a line that says so where there are none."""
     own = sorted((r for r in rows if r["experiment"] == experiment), key=lambda r: (-(r["alpha"] or 0), r["seed"]))
+    if not own:
+        return "Not run yet.\n"
     constrained = experiment == CONSTRAINED
-    head = ["seed", *(["alpha"] if constrained else []), *_COLUMNS]
+    columns = [c for c in _COLUMNS if any(c in r["returns"] for r in own)]
+    head = ["seed", *(["alpha"] if constrained else []), *columns]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for r in own:
         cells = [str(r["seed"])] + ([f"{r['alpha']:g}"] if constrained else [])
-        lines.append(f"| {' | '.join(cells + [_number(r['returns'].get(c)) for c in _COLUMNS])} |")
+        lines.append(f"| {' | '.join(cells + [_number(r['returns'].get(c)) for c in columns])} |")
     if not constrained and len(own) > 1:
-        values = [[r["returns"][c] for r in own if c in r["returns"]] for c in _COLUMNS]
+        values = [[r["returns"][c] for r in own if c in r["returns"]] for c in columns]
         means = [f"{np.mean(v):.2f} ± {np.std(v, ddof=1):.2f}" if len(v) > 1 else "" for v in values]
         lines.append(f"| mean ± deviation | {' | '.join(means)} |")
     return "\n".join(lines) + "\n"

@@ -35,9 +35,9 @@ class Square(Protocol):
 
 
 def colour_of(name: str) -> str:
-    """A player's colour by its name, such as "expert 1" (they are counted from 0), "mixture", "observer", "clone (LSTM)"; grey for others.
+    """A player's colour by its name, such as "expert 1", "mixture", "observer", "clone (LSTM)"; grey for others.
 
-    "mixture" alone is the uniform one, "observer" the posterior one.
+    Experts are counted from 0. "mixture" alone is the uniform one, "observer" the posterior one.
     """
     name = name.lower()
     if number := re.search(r"\bexpert\s*(\d+)", name):
