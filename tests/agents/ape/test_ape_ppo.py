@@ -24,6 +24,7 @@ class Script:
     """
 
     observation_dim, num_actions, action_dim = 1, 2, None
+    settings = {}
 
     def __init__(self, num_episodes, script):
         self.num_episodes, self.script, self.cap = num_episodes, np.array(script, float), len(script)
@@ -410,3 +411,12 @@ def test_a_loss_that_is_not_finite():
     learner.restore(arrays)
     with pytest.raises(FloatingPointError, match="the PPO loss is nan in iteration 2"):
         learner.learn(2)
+
+
+def test_an_observer_with_its_own_reward():
+    """It is paid 1 for every step, and the ensemble as ever: what each gets is told, and the settings say so."""
+    own = np.where(np.arange(16)[:, None] == SMALL.goal, 0.0, np.ones((16, 5)))
+    learner = _grid(make_observer_seat=lambda m, s: GridSeat(SMALL, m, s, reward=own), steps_per_episode=32)
+    scalars = learner.learn(0)
+    assert scalars["Metrics/ensemble_return"] < 0 < scalars["Metrics/observer_return"]
+    assert learner.settings["observer_seat"]["reward"] == own.tolist() != learner.settings["seat"]["reward"]

@@ -139,6 +139,7 @@ class EnsemblePPOLearner:
         value_coefficient: float = 0.5,
         gradient_norm: float = 0.5,
         normalize_observations: bool = True,
+        make_observer_seat: Callable[[int, int], Seat] | None = None,
         **observer_weight,
     ):
         """Builds the ensemble and takes two seats.
@@ -155,6 +156,7 @@ class EnsemblePPOLearner:
             clip: epsilon of the clipped ratio; the value error is not clipped.
             entropy_coefficient, value_coefficient, gradient_norm: as of `PPOLearner`.
             normalize_observations: False for observations that are in order, such as one-hot ones.
+            make_observer_seat: makes the observer's, the same task with other rewards; None: `make_seat`.
             **observer_weight: of `ObserverWeight`, which gin may also bind.
 
         Raises:
@@ -173,8 +175,11 @@ class EnsemblePPOLearner:
                 f"2 x {num_episodes} episodes x {steps_per_episode} steps cannot be cut into {num_minibatches} "
                 "minibatches of equal size."
             )
-        self._plays = [Play(make_seat(num_episodes, 2 * seed + kind), (seed, 3, kind)) for kind in (EXPERTS, OBSERVER)]
-        seat, self._make_seat = self._plays[0].seat, make_seat
+        makers = (make_seat, make_observer_seat or make_seat)
+        self._plays = [
+            Play(make(num_episodes, 2 * seed + kind), (seed, 3, kind)) for kind, make in enumerate(makers)
+        ]  # fmt: skip
+        seat, self._make_seat = self.seat, make_seat
         self.ensemble = VectorEnsemble(seat.observation_dim, seat.num_actions, seat.action_dim, seed)
         self.mixing = classifier.make(observer_weighting, seat.observation_dim, self.ensemble.num_experts, seed)
         self.beta = ObserverWeight(**observer_weight)
@@ -186,6 +191,7 @@ class EnsemblePPOLearner:
             "entropy_coefficient": entropy_coefficient, "value_coefficient": value_coefficient,
             "gradient_norm": gradient_norm, "normalize_observations": normalize_observations,
             "ensemble": self.ensemble.settings, "observer_weight": self.beta.settings, "seat": seat.settings,
+            "observer_seat": self._plays[OBSERVER].seat.settings,
             "mixing": self.mixing.settings,
         }  # fmt: skip
         self._seed, self._length, self._clip, self._rate = seed, steps_per_episode, clip, learning_rate
@@ -246,13 +252,7 @@ class EnsemblePPOLearner:
         self._optimizer.learning_rate.assign(self._rate * remaining)
         beta = self.beta(iteration)
         steps = [play.collect(self.actor(kind), self._length) for kind, play in enumerate(self._plays)]
-        for who, s in zip(("ensemble", "observer"), steps, strict=True):
-            if not (finite := np.isfinite(s.reward)).all():
-                t, m = np.argwhere(~finite)[0]
-                raise FloatingPointError(
-                    f"the {who}'s reward is {s.reward[t, m]} in step {t} of place {m} of iteration {iteration}; "
-                    "nothing was learned from it. Look at the task's rewards."
-                )
+        _check_rewards(steps, iteration)
         self.num_steps += sum(s.done.size for s in steps)
         self._note_lengths(steps)
         scale = self._scale_of_rewards(steps[0])
@@ -375,6 +375,16 @@ def _action_spec(seat: Seat):
     if seat.num_actions is not None:
         return tensor_spec.BoundedTensorSpec([], tf.int32, 0, seat.num_actions - 1, "action")
     return tensor_spec.BoundedTensorSpec([seat.action_dim], tf.float32, -np.inf, np.inf, "action")
+
+
+def _check_rewards(steps: list[Steps], iteration: int) -> None:
+    for who, s in zip(("ensemble", "observer"), steps, strict=True):
+        if not (finite := np.isfinite(s.reward)).all():
+            t, m = np.argwhere(~finite)[0]
+            raise FloatingPointError(
+                f"the {who}'s reward is {s.reward[t, m]} in step {t} of place {m} of iteration {iteration}; "
+                "nothing was learned from it. Look at the task's rewards."
+            )
 
 
 def _mean(values: np.ndarray) -> float:
