@@ -61,6 +61,16 @@ def test_it_moves_once_alpha_was_reached_or_the_warm_up_is_over():
     assert math.log(early(10)) == pytest.approx(-0.1)
 
 
+def test_it_is_held_as_long_as_asked():
+    """Three iterations, alpha or not: then -1 to spare, and log beta falls by .1 in each."""
+    settings = {"beta": 1.0, "alpha": -10.0, "beta_learning_rate": 0.1, "damping": 0.0, "memory": 0.0, "hold": 3}
+    weight, logs = ObserverWeight(**settings), []
+    for ensemble_return in (-1.0, -100.0, -100.0, -100.0, -100.0):
+        weight.observe(ensemble_return)
+        logs.append(math.log(weight(10)))
+    np.testing.assert_allclose(logs, [0, 0, 0, -0.1, -0.2], atol=1e-12)
+
+
 def test_the_warm_up_goes_on_top():
     """A first return at alpha leaves nothing to spare: beta is .5 x 2 / 4 in the second of four iterations."""
     weight = ObserverWeight(beta=0.5, alpha=-4.0, warm_up=4)
@@ -94,6 +104,7 @@ def test_it_goes_on_from_its_arrays():
     ({"beta": math.nan}, "beta is nan"),
     ({"beta": math.inf}, "beta is inf"),
     ({"warm_up": -1}, "warm_up is -1"),
+    ({"hold": -1}, "hold is -1"),
     ({"alpha": -5.0, "beta": 0.0}, "cannot begin at 0"),
     ({"alpha": math.nan}, "alpha is nan; it is a return, a finite number"),
     ({"alpha": -math.inf}, "alpha is -inf"),

@@ -17,8 +17,7 @@ class ObserverWeight:
     it is learned: 1 / beta is the constraint's multiplier. With x the share of |alpha| that the ensemble has to spare
     (from -1 to 1), log beta = sum over iterations of `beta_learning_rate` x, plus `damping` x of now: the second term,
     the proportional one of Stooke, Achiam and Abbeel 2020 (arXiv:2007.03964), keeps the first from swinging. Both begin
-    when the ensemble first has alpha, or after the warm-up: it starts far below, and beta would fall too far to come
-    back soon.
+    late: the ensemble starts far below alpha, and beta would fall too far to come back soon.
     """
 
     def __init__(
@@ -29,6 +28,7 @@ class ObserverWeight:
         beta_learning_rate: float = 0.02,
         damping: float = 1.0,
         memory: float = 0.5,
+        hold: int | None = None,
     ):
         """Begins with `beta`.
 
@@ -39,6 +39,8 @@ class ObserverWeight:
             beta_learning_rate, damping: see above.
             memory: weight of earlier iterations in the mean return that is held against alpha, so that chance is not
                 followed; 0 for the last alone.
+            hold: iterations before a learned beta moves; None: until the ensemble first has alpha, or the warm-up is
+                over. Where the experts have parted by then, beta that falls leads back along what they have learned.
 
         Raises:
             ValueError: a number that makes no sense.
@@ -54,13 +56,15 @@ class ObserverWeight:
         for name, value in (("beta_learning_rate", beta_learning_rate), ("damping", damping)):
             if not value >= 0:
                 raise ValueError(f"{name} is {value}; it must be 0 or more.")
+        if hold is not None and hold < 0:
+            raise ValueError(f"hold is {hold}; it is a number of iterations, 0 for none.")
         if not 0 <= memory < 1:
             raise ValueError(f"memory is {memory}; it is a share of at least 0 and below 1.")
         self.settings = {
             "beta": beta, "warm_up": warm_up, "alpha": alpha, "beta_learning_rate": beta_learning_rate,
-            "damping": damping, "memory": memory,
+            "damping": damping, "memory": memory, "hold": hold,
         }  # fmt: skip
-        self._warm_up, self._alpha, self._memory = warm_up, alpha, memory
+        self._warm_up, self._alpha, self._memory, self._hold = warm_up, alpha, memory, hold
         self._rate, self._damping = beta_learning_rate, damping
         self._log_beta = math.log(beta) if beta else -math.inf
         self._return = math.nan  # the running mean
@@ -80,7 +84,8 @@ class ObserverWeight:
         before = ensemble_return if math.isnan(self._return) else self._return
         self._return = self._memory * before + (1 - self._memory) * ensemble_return
         if self._alpha is not None:
-            self._begun = self._begun or self._return >= self._alpha or self._observed > self._warm_up
+            late = self._observed > (self._warm_up if self._hold is None else self._hold)
+            self._begun = self._begun or late or (self._hold is None and self._return >= self._alpha)
         self._log_beta += self._rate * self._to_spare()
 
     def _to_spare(self) -> float:
