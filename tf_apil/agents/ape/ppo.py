@@ -227,10 +227,13 @@ class EnsemblePPOLearner:
         seat = self.seat
         if isinstance(seat, GridSeat):
             return GridStudy(GridOracle(seat.grid, seat.reward), lambda: self.ensemble.table(seat.features))
+        mixtures = {"uniform mixture": lambda: EnsembleActor(self.ensemble, OBSERVER)}
+        if self.mixing.name != "uniform":
+            mixtures[f"{self.mixing.name} mixture"] = lambda: self.actor(OBSERVER)
         return SeatStudy(
             self._make_seat,
             experts=lambda: self.actor(EXPERTS),
-            mixtures={f"{self.mixing.name} mixture": lambda: self.actor(OBSERVER)},
+            mixtures=mixtures,
             single=lambda c: EnsembleActor(self.ensemble, EXPERTS, only=c),
             num_experts=self.ensemble.num_experts,
             at_once=seat.num_episodes,
