@@ -13,3 +13,19 @@ def under(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray
 def joined(parts: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays of several parts by `<part>/<name>`."""
     return {f"{part}/{name}": value for part, arrays in parts.items() for name, value in arrays.items()}
+
+
+def check_fit(arrays: dict[str, np.ndarray], own: dict[str, tuple[int, ...]], owner: str, advice: str) -> None:
+    """Refuses arrays that are not those of `owner`, whose names and shapes are `own`.
+
+    Raises:
+        ValueError: a name is missing or unknown, or a shape is another; the message ends with `advice`.
+    """
+    given = {name: np.shape(array) for name, array in arrays.items()}
+    wrong = [name for name in sorted(own.keys() | given.keys()) if own.get(name) != given.get(name)]
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"these weights are of another {owner}: {name} is {given.get(name, 'missing')}, and here "
+            f"{own.get(name, 'there is none')}. {advice}"
+        )

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_apil.agents.ape import estimators, trajectories, weighting
 from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.oracles import GridOracle
-from tf_apil.agents.ape.trajectories import Trajectories
+from tf_apil.agents.ape.seats import Demonstrations
 
 GRID = GridWorld(size=(3, 3), cap=8)
 BETA = 0.6
@@ -28,7 +28,7 @@ def test_by_hand():
     # One episode of expert 1 in two states: action 2 in state 0 for -1, action 0 in state 1 for -1, then the end.
     # R = -2, -1; with weight -1/2 the targets are 1 and 1/2; with values 3 and 0 the advantages -2 and 1/2.
     column = np.array([[0], [1]])
-    played = Trajectories(
+    played = Demonstrations(
         column, np.array([[2], [0]]), np.ones_like(column), -np.ones((2, 1)), np.ones((2, 1), bool), np.array([True])
     )
     value = np.array([[9.0, 9.0], [3.0, 0.0]])
@@ -61,7 +61,7 @@ def test_tables_are_sums_over_steps():
         for b in range(played.num_episodes):
             steps = int(played.playing[:, b].sum())
             for t in range(steps):
-                c, s, a = played.context[t, b], played.state[t, b], played.action[t, b]
+                c, s, a = played.context[t, b], played.observation[t, b], played.action[t, b]
                 target = factor * -(steps - t)  # a step costs 1
                 score = np.eye(5)[a] - ENSEMBLE[c, s]  # of log-softmax
                 gradient[c, s] += score * (target - values[kind, c, s]) / played.num_episodes

@@ -10,7 +10,6 @@ from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.agents.ape.point_goal import PointGoal
 from tf_apil.agents.ape.seats import Demonstrations, play_episodes
 from tf_apil.agents.ape.study import GridStudy, Return, SeatStudy
-from tf_apil.agents.ape.trajectories import Trajectories
 
 
 @pytest.fixture(autouse=True)
@@ -52,21 +51,21 @@ def test_a_return_by_hand():
 def test_joined_by_hand():
     """Episodes of 1 and 3 steps, and one of 2: three side by side, three steps long."""
     playing = np.array([[True, True], [False, True], [False, True]])
-    one = Trajectories(
-        state=np.array([[1, 2], [0, 3], [0, 4]]), action=4 * playing, context=1 * playing, reward=-1.0 * playing,
+    one = Demonstrations(
+        observation=np.array([[1, 2], [0, 3], [0, 4]]), action=4 * playing, context=1 * playing, reward=-1.0 * playing,
         playing=playing, arrived=np.array([True, False]),
     )  # fmt: skip
-    other = Trajectories(
-        state=np.array([[5], [6]]), action=np.full((2, 1), 3), context=np.zeros((2, 1), int),
+    other = Demonstrations(
+        observation=np.array([[5], [6]]), action=np.full((2, 1), 3), context=np.zeros((2, 1), int),
         reward=np.array([[-1.0], [-2.0]]), playing=np.ones((2, 1), bool), arrived=np.array([True]),
     )  # fmt: skip
     both = study.joined([one, other])
-    assert isinstance(both, Trajectories)
-    assert both.state.tolist() == [[1, 2, 5], [0, 3, 6], [0, 4, 0]]
+    assert isinstance(both, Demonstrations)
+    assert both.observation.tolist() == [[1, 2, 5], [0, 3, 6], [0, 4, 0]]
     assert both.action.tolist() == [[4, 4, 3], [0, 4, 3], [0, 4, 0]]
     assert both.context.tolist() == [[1, 1, 0], [0, 1, 0], [0, 1, 0]]
     assert both.playing.tolist() == [[True, True, True], [False, True, True], [False, True, False]]
-    assert both.playing.dtype == bool and both.state.dtype == one.state.dtype
+    assert both.playing.dtype == bool and both.observation.dtype == one.observation.dtype
     assert both.returns().tolist() == [-1, -3, -3]
     assert both.arrived.tolist() == [True, False, True]
     assert (both.num_episodes, both.num_steps) == (3, 6)
@@ -126,14 +125,14 @@ def test_demonstrations_on_the_grid(cap, num_steps):
     played = GridStudy(GridOracle(grid), lambda: _random_policies(grid)).demonstrations(
         num_steps, np.random.default_rng(0)
     )
-    assert isinstance(played, Trajectories)
+    assert isinstance(played, Demonstrations)
     assert num_steps <= played.num_steps <= 4 * num_steps + 2 * cap
     assert played.num_episodes >= 2  # of which a clone can hold one out
     length = played.playing.sum(axis=0)
     np.testing.assert_array_equal(played.playing, np.arange(len(played.playing))[:, None] < length)
     np.testing.assert_array_equal(played.returns(), -length)
     last = length - 1, np.arange(played.num_episodes)
-    at_goal = grid.next_state[played.state[last], played.action[last]] == grid.goal
+    at_goal = grid.next_state[played.observation[last], played.action[last]] == grid.goal
     np.testing.assert_array_equal(played.arrived, at_goal)
     assert (length[~played.arrived] == cap).all()
     assert (np.where(played.playing, played.context, 0).max(axis=0) * length == played.context.sum(axis=0)).all()
@@ -143,7 +142,7 @@ def test_demonstrations_are_the_experts(grid_study):
     """Shares of actions in 60,000 steps, each expert by itself, within 5 of their standard errors."""
     played, policy = grid_study.demonstrations(60_000, np.random.default_rng(0)), _random_policies(GRID)
     on, counts = played.playing, np.zeros((2, GRID.num_states, 5))
-    np.add.at(counts, (played.context[on], played.state[on], played.action[on]), 1)
+    np.add.at(counts, (played.context[on], played.observation[on], played.action[on]), 1)
     visits = counts.sum(axis=2, keepdims=True)[:, 1:]
     assert visits.min() > 100
     share = policy[:, 1:]

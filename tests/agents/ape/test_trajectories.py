@@ -6,6 +6,7 @@ import pytest
 from tf_apil.agents.ape import trajectories
 from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.oracles import GridOracle
+from tf_apil.agents.ape.seats import Demonstrations
 
 GRID = GridWorld(size=(3, 3), walls=[(1, 1)], cap=12)
 
@@ -25,11 +26,11 @@ def _both(episodes, seed=0):
 def test_they_follow_the_rules():
     for played in _both(200):
         assert played.num_episodes == 200 and played.num_steps == played.playing.sum()
-        assert played.state.shape == played.action.shape == played.context.shape == (GRID.cap, 200)
+        assert played.observation.shape == played.action.shape == played.context.shape == (GRID.cap, 200)
         for b in range(200):
             length = int(played.playing[:, b].sum())
             assert played.playing[:length, b].all()
-            state, action = played.state[:length, b], played.action[:length, b]
+            state, action = played.observation[:length, b], played.action[:length, b]
             after = GRID.next_state[state, action]
             assert state[0] in GRID.starts
             np.testing.assert_array_equal(after[:-1], state[1:])
@@ -47,7 +48,7 @@ def test_who_acts():
     assert abs(experts.context[0].mean() - 0.5) < 4 * 0.5 / np.sqrt(4000)
     weights = GridOracle(GRID).weights(_policies(), "posterior")
     for state in GRID.starts:
-        drawn = observer.context[observer.playing & (observer.state == state)]
+        drawn = observer.context[observer.playing & (observer.observation == state)]
         share = weights[1, state]
         assert abs(drawn.mean() - share) < 4 * np.sqrt(share * (1 - share) / len(drawn))
 
@@ -64,7 +65,7 @@ def test_returns_to_go_by_hand():
     # Rewards 1, 2, 3 and then nothing: 6, 5, 3; halved each step 1 + 1/2 (2 + 1/2 3) = 2.75, 3.5, 3.
     reward = np.array([[1.0], [2.0], [3.0], [0.0]])
     empty = np.zeros((4, 1), int)
-    played = trajectories.Trajectories(empty, empty, empty, reward, reward > 0, np.array([True]))
+    played = Demonstrations(empty, empty, empty, reward, reward > 0, np.array([True]))
     assert played.returns_to_go()[:, 0].tolist() == [6, 5, 3, 0]
     assert played.returns_to_go(0.5)[:, 0].tolist() == [2.75, 3.5, 3, 0]
     assert played.returns().tolist() == [6]
@@ -74,7 +75,7 @@ def test_a_reward_of_ones_own():
     own = np.arange(45.0).reshape(9, 5)
     own[0] = 0
     played = trajectories.of_experts(GRID, _policies(), 50, np.random.default_rng(0), own)
-    np.testing.assert_array_equal(played.reward, np.where(played.playing, own[played.state, played.action], 0))
+    np.testing.assert_array_equal(played.reward, np.where(played.playing, own[played.observation, played.action], 0))
 
 
 def test_the_seed_decides():

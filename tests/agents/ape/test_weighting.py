@@ -6,7 +6,7 @@ import pytest
 from tf_apil.agents.ape import trajectories, weighting
 from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.oracles import GridOracle
-from tf_apil.agents.ape.trajectories import Trajectories
+from tf_apil.agents.ape.seats import Demonstrations
 
 
 def _played(context, *states):
@@ -16,7 +16,7 @@ def _played(context, *states):
     for b, visited in enumerate(states):
         state[: len(visited), b], playing[: len(visited), b] = visited, True
     contexts = np.where(playing, context, 0)
-    return Trajectories(state, state, contexts, np.zeros(state.shape), playing, np.ones(len(states), bool))
+    return Demonstrations(state, state, contexts, np.zeros(state.shape), playing, np.ones(len(states), bool))
 
 
 def test_the_posterior_by_hand():

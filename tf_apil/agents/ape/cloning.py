@@ -1,19 +1,16 @@
 """Behavioural cloning: who watches an ensemble, is not told which expert acts, and learns to do as it does."""
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import gin
 import numpy as np
 import tensorflow as tf
 
 from tf_apil.agents.ape.clone_networks import Categorical, CloneActor, CloneNetwork, Mixture, NumpyClone, Scale
+from tf_apil.agents.ape.seats import Demonstrations
 from tf_apil.models import normalizers
-from tf_apil.models.named_arrays import joined, under
-
-if TYPE_CHECKING:
-    from tf_apil.agents.ape.seats import Demonstrations
-    from tf_apil.agents.ape.trajectories import Trajectories
+from tf_apil.models.named_arrays import check_fit, joined, under
 
 MEMORIES = ("none", "recurrent")
 BATCH_SIZES = {"none": 1024, "recurrent": 64}  # steps; episodes
@@ -139,12 +136,12 @@ class Cloner:
         self._optimizer.build(self._weights)
         self._beginning = [v.numpy() for v in (*self._weights, *self._optimizer.variables)]
 
-    def learn(self, demonstrations: "Demonstrations | Trajectories") -> dict[str, float]:
+    def learn(self, demonstrations: Demonstrations) -> dict[str, float]:
         """Fits the clone, from the seed's weights: what it has learned before does not matter.
 
         Args:
             demonstrations: whole episodes; where there is a table of features, `observation` is `[T, B]` int.
-                `Trajectories` on the grid will do, too. Who acted (`context`) is not looked at.
+                Who acted (`context`) is not looked at.
 
         Returns:
             Scalars: log-likelihoods per step, in nats, of the held-out episodes and of those trained on; the epoch
@@ -172,7 +169,7 @@ class Cloner:
             "Cloning/num_episodes": len(length),
         }
 
-    def log_likelihood(self, demonstrations: "Demonstrations | Trajectories") -> float:
+    def log_likelihood(self, demonstrations: Demonstrations) -> float:
         """The mean of log pi(a_t | ...) over all steps, in nats. Raises ValueError as `learn` does."""
         observation, action, length = self._checked(demonstrations, least=1)
         return self._mean_log_likelihood(self._rows(observation, action, length, np.arange(len(length))))
@@ -207,15 +204,11 @@ class Cloner:
         Raises:
             ValueError: they are of a clone of other sizes; nothing has been taken then.
         """
-        wanted = {name: array.shape for name, array in self.arrays().items()}
-        given = {name: np.shape(array) for name, array in arrays.items()}
-        if wrong := [name for name in sorted(wanted.keys() | given.keys()) if wanted.get(name) != given.get(name)]:
-            name = wrong[0]
-            raise ValueError(
-                f"these weights are of another clone: {name} is {given.get(name, 'missing')}, and here "
-                f"{wanted.get(name, 'there is none')}. What it sees and does, memory, hidden, units and components "
-                "must be the same."
-            )
+        shapes = {name: array.shape for name, array in self.arrays().items()}
+        check_fit(
+            arrays, shapes, "clone",
+            "What it sees and does, memory, hidden, units and components must be the same.",
+        )  # fmt: skip
         self._network.set_arrays(under(arrays, "network/"))
         for prefix, scale in (("seen/", self._seen), ("done/", self._done)):
             saved = under(arrays, prefix)
@@ -341,8 +334,9 @@ class Cloner:
 
     def _checked(self, demonstrations, least: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Observations, actions, and how many steps each episode has, `[B]` int32."""
-        seen = demonstrations.state if hasattr(demonstrations, "state") else demonstrations.observation
-        observation, action, playing = (np.asarray(x) for x in (seen, demonstrations.action, demonstrations.playing))
+        observation, action, playing = (
+            np.asarray(x) for x in (demonstrations.observation, demonstrations.action, demonstrations.playing)
+        )
         episodes = playing.shape[1] if playing.ndim == 2 else 0
         if episodes < least:
             raise ValueError(

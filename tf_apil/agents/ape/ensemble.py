@@ -4,6 +4,8 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_apil.models.named_arrays import check_fit
+
 NETWORKS = ("separate", "context")
 VALUE_HEADS = ("shared", "separate")
 
@@ -136,14 +138,8 @@ class Networks(tf.Module):
             ValueError: they are of an ensemble of other sizes.
         """
         variables = self._named()
-        wanted = {name: tuple(variable.shape) for name, variable in variables.items()}
-        given = {name: np.shape(array) for name, array in arrays.items()}
-        if wrong := [name for name in sorted(wanted.keys() | given.keys()) if wanted.get(name) != given.get(name)]:
-            name = wrong[0]
-            raise ValueError(
-                f"these weights are of another ensemble: {name} is {given.get(name, 'missing')}, and here "
-                f"{wanted.get(name, 'there is none')}. num_experts, networks, hidden and value_heads must be the same."
-            )
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        check_fit(arrays, shapes, "ensemble", "num_experts, networks, hidden and value_heads must be the same.")
         for name, variable in variables.items():
             variable.assign(arrays[name])
 

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.agents.ape.trajectories import Trajectories
+from tf_apil.agents.ape.seats import Demonstrations
 
 
 class Estimate(NamedTuple):
@@ -50,7 +50,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(
-    trajectories: Trajectories, value: np.ndarray, num_actions: int, weight: float = 1.0, discount: float = 1.0
+    trajectories: Demonstrations, value: np.ndarray, num_actions: int, weight: float = 1.0, discount: float = 1.0
 ) -> Estimate:
     """One term: weight times the expected return of who played `trajectories`.
 
@@ -63,7 +63,7 @@ def estimate(
     """
     n, num_states = value.shape
     playing = trajectories.playing
-    who = trajectories.context[playing] * num_states + trajectories.state[playing]
+    who = trajectories.context[playing] * num_states + trajectories.observation[playing]
     target = weight * trajectories.returns_to_go(discount)[playing]
     advantage = target - value.reshape(-1)[who]
     episodes = trajectories.num_episodes
@@ -82,8 +82,8 @@ def estimate(
 
 
 def objective_terms(
-    experts: Trajectories,
-    observer: Trajectories,
+    experts: Demonstrations,
+    observer: Demonstrations,
     values: np.ndarray,
     num_actions: int,
     beta: float,

@@ -93,7 +93,7 @@ class Demonstrations(NamedTuple):
     """B whole episodes, time-major; T is the longest one's steps. Behind an episode's end, all is False or 0.
 
     Attributes:
-        observation: `[T, B, D]` float32, before each step.
+        observation: `[T, B, D]` float32, before each step; or `[T, B]` int, the states of a grid.
         action: `[T, B]` int, or `[T, B, A]` float32.
         context: `[T, B]` int, who acted; zeros where there is nobody to tell apart.
         reward: `[T, B]` float64.
@@ -121,6 +121,16 @@ class Demonstrations(NamedTuple):
     def returns(self) -> np.ndarray:
         """`[B]` sums of rewards."""
         return self.reward.sum(axis=0)
+
+    def returns_to_go(self, discount: float = 1.0) -> np.ndarray:
+        """R(t) = r(t) + discount R(t + 1), `[T, B]`; nothing is counted behind an end or a cut."""
+        if discount == 1:
+            return self.reward[::-1].cumsum(axis=0)[::-1]
+        result = np.zeros_like(self.reward)
+        after = np.zeros(self.num_episodes)
+        for t in reversed(range(len(result))):
+            result[t] = after = self.reward[t] + discount * after
+        return result
 
 
 def play_episodes(seat: Seat, actor: Actor, random: np.random.Generator) -> Demonstrations:

@@ -12,7 +12,6 @@ from tf_apil.agents.ape.cloning import Cloner
 from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.agents.ape.point_goal import PointGoal
 from tf_apil.agents.ape.seats import Actor, Demonstrations, GridSeat, Seat, play_episodes
-from tf_apil.agents.ape.trajectories import Trajectories
 
 CLONES = {"none": "clone", "recurrent": "recurrent clone"}  # by `Cloner.memory`
 
@@ -59,7 +58,7 @@ class GridStudy:
         returns = self._oracle.returns_of(self._policy())
         return {f"Exact/{name}_return": value for name, value in returns.items()}
 
-    def demonstrations(self, num_steps: int, random: np.random.Generator) -> Trajectories:
+    def demonstrations(self, num_steps: int, random: np.random.Generator) -> Demonstrations:
         """Whole episodes of the ensemble, of `num_steps` steps at least; of four times as many at most, and a few more,
         where all episodes go on to the cap."""
         played, guess = [], max(1, self._grid.cap // 4)  # steps of an episode; of good ensembles fewer
@@ -194,8 +193,8 @@ def _closing(seat: Seat) -> Iterator[Seat]:
             seat.close()
 
 
-def joined(parts: list):
-    """Episodes of several `Demonstrations`, or `Trajectories`, as one; shorter ones are filled up with zeros."""
+def joined(parts: list[Demonstrations]) -> Demonstrations:
+    """Episodes of several as one; shorter ones are filled up with zeros."""
     longest = max(len(part.playing) for part in parts)
 
     def filled(array: np.ndarray) -> np.ndarray:
@@ -205,4 +204,4 @@ def joined(parts: list):
         name: np.concatenate([filled(getattr(p, name)) for p in parts], axis=1) for name in parts[0]._fields
         if name != "arrived"
     }  # fmt: skip
-    return type(parts[0])(**fields, arrived=np.concatenate([p.arrived for p in parts]))
+    return Demonstrations(**fields, arrived=np.concatenate([p.arrived for p in parts]))

@@ -1,53 +1,9 @@
-"""Whole episodes of an ensemble and of its observer, many at once."""
-
-from typing import NamedTuple
+"""Whole episodes on a grid of an ensemble and of its observer, many at once: what is observed are numbers of states."""
 
 import numpy as np
 
 from tf_apil.agents.ape.gridworld import GridWorld
-
-
-class Trajectories(NamedTuple):
-    """B episodes, from start to end; T is the longest one's steps. Behind an episode's end, `playing` is False.
-
-    Attributes:
-        state, action: `[T, B]` int.
-        context: `[T, B]` int, the expert that acted.
-        reward: `[T, B]`, 0 behind the end.
-        playing: `[T, B]` bool.
-        arrived: `[B]` bool; False: cut off.
-    """
-
-    state: np.ndarray
-    action: np.ndarray
-    context: np.ndarray
-    reward: np.ndarray
-    playing: np.ndarray
-    arrived: np.ndarray
-
-    @property
-    def num_episodes(self) -> int:
-        """B."""
-        return len(self.arrived)
-
-    @property
-    def num_steps(self) -> int:
-        """Steps played in all."""
-        return int(self.playing.sum())
-
-    def returns(self) -> np.ndarray:
-        """`[B]` sums of rewards."""
-        return self.reward.sum(axis=0)
-
-    def returns_to_go(self, discount: float = 1.0) -> np.ndarray:
-        """R(t) = r(t) + discount R(t + 1), `[T, B]`; nothing is counted behind an end or a cut."""
-        if discount == 1:
-            return self.reward[::-1].cumsum(axis=0)[::-1]
-        result = np.zeros_like(self.reward)
-        after = np.zeros(self.num_episodes)
-        for t in reversed(range(len(result))):
-            result[t] = after = self.reward[t] + discount * after
-        return result
+from tf_apil.agents.ape.seats import Demonstrations
 
 
 def of_experts(
@@ -56,7 +12,7 @@ def of_experts(
     num_episodes: int,
     random: np.random.Generator,
     reward: np.ndarray | None = None,
-) -> Trajectories:
+) -> Demonstrations:
     """Plays the ensemble: an expert is drawn once for each episode, uniformly.
 
     Args:
@@ -77,7 +33,7 @@ def of_observer(
     num_episodes: int,
     random: np.random.Generator,
     reward: np.ndarray | None = None,
-) -> Trajectories:
+) -> Demonstrations:
     """Plays the observer: in every state an expert is drawn anew, c from p(c | s).
 
     Args:
@@ -93,7 +49,7 @@ def of_observer(
     return _play(grid, ensemble, lambda state, playing: _draw(cumulative[state], random), num_episodes, random, reward)
 
 
-def _play(grid, ensemble, context_of, num_episodes, random, reward) -> Trajectories:
+def _play(grid, ensemble, context_of, num_episodes, random, reward) -> Demonstrations:
     reward = grid.reward if reward is None else reward
     cumulative = np.cumsum(ensemble, axis=-1)
     shape = (grid.cap, num_episodes)
@@ -112,7 +68,7 @@ def _play(grid, ensemble, context_of, num_episodes, random, reward) -> Trajector
             break
     arrived = np.ones(num_episodes, bool)
     arrived[left] = False
-    return Trajectories(
+    return Demonstrations(
         states[: t + 1], actions[: t + 1], contexts[: t + 1], rewards[: t + 1], playing[: t + 1], arrived
     )
 

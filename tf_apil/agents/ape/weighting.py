@@ -4,7 +4,7 @@ import gin
 import numpy as np
 
 from tf_apil.agents.ape import oracles
-from tf_apil.agents.ape.trajectories import Trajectories
+from tf_apil.agents.ape.seats import Demonstrations
 
 
 @gin.configurable
@@ -21,7 +21,7 @@ class UniformWeighting:
         """`[n, S]`."""
         return self._weights.copy()
 
-    def update(self, demonstrations: Trajectories) -> None:
+    def update(self, demonstrations: Demonstrations) -> None:
         """There is nothing to learn."""
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -66,12 +66,12 @@ class PosteriorWeighting:
         visits = self._visits / np.maximum(self._episodes, 1e-300) + self._smoothing
         return oracles.normalized(visits).numpy()
 
-    def update(self, demonstrations: Trajectories) -> None:
+    def update(self, demonstrations: Demonstrations) -> None:
         """Counts the visits of the ensemble's own episodes, each an expert's. Dividing by that expert's number of
         episodes leaves out how often it happened to be drawn.
         """
         n, num_states = self._visits.shape
-        who, where = demonstrations.context[demonstrations.playing], demonstrations.state[demonstrations.playing]
+        who, where = demonstrations.context[demonstrations.playing], demonstrations.observation[demonstrations.playing]
         visits = np.bincount(who * num_states + where, minlength=n * num_states).reshape(n, num_states)
         episodes = np.bincount(demonstrations.context[0], minlength=n)[:, None]
         self._visits = self._memory * self._visits + visits
