@@ -215,6 +215,64 @@ def test_an_interrupted_run_equals_an_unbroken_one(tmp_path, clean_gin, name):
     np.testing.assert_equal(serving.read(broken)[1], serving.read(unbroken)[1])
 
 
+def _weights(learner) -> dict[str, np.ndarray]:
+    """All that gradients move, of whatever network. Wu's models of the victim are fitted, at rates of their own."""
+    moved = ("/kernel", "/bias", "/log_std", "/w", "/b", "/logstd")
+    fitted = ("surrogate/", "dynamics/")
+    arrays = learner.arrays().items()
+    return {k: v for k, v in arrays if k.endswith(moved) and "optimizer" not in k and not k.startswith(fitted)}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_learning_rate_of_nothing_moves_no_weight(tmp_path, clean_gin, name):
+    clean_gin.parse_config([*BINDINGS, *METHODS[name], "Task.victim = 'random'"])
+    learner = clean_gin.get_configurable(name.split(",")[0])
+    moved = {}
+    for fraction in (0.0, 1.0):
+        task = lib.Task(dense_fraction=0.5)  # so that there is something to learn before the first end
+        run = lib.Run(task, tmp_path / str(fraction), None, 0, 2, None, learner, BATCH, fraction)
+        before = _weights(run.learner)
+        run.train_one_iteration()
+        after = _weights(run.learner)
+        moved[fraction] = [key for key in before if np.abs(after[key] - before[key]).max() > 0]
+    assert moved[0.0] == []
+    assert len(moved[1.0]) > 0.7 * len(before)  # an imitator that is cloned has no use for its V
+
+
+def test_a_learning_rate_that_falls(tmp_path, clean_gin):
+    """Closed form: the share 1 - i/n of it in iteration i of n, as Guo et al. have it, also where a run was broken."""
+    clean_gin.parse_config([
+        *BINDINGS, "train_eval.learner = @APLLearner", "train_eval.learning_rate_fraction = @rate/Linear()",
+        "rate/Linear.start = 1.0", "PPOLearner.learning_rate = 1e-3",
+    ])  # fmt: skip
+    _train(tmp_path / "whole", 4)
+    assert [r["Train/learning_rate_fraction"] for r in _records(tmp_path / "whole")] == [1.0, 0.75, 0.5, 0.25]
+
+    def run():
+        rest = *_learner_and_steps(clean_gin, 4), lib.annealing.Linear()
+        return lib.Run(lib.Task(), tmp_path / "broken", None, 0, 2, None, *rest)
+
+    for iteration in range(4):
+        going_on = run()
+        going_on.train_one_iteration()
+        going_on.save()
+        rates = [float(optimizer.learning_rate) for optimizer in going_on.learner.optimizers]
+        np.testing.assert_allclose(rates, 1e-3 * (1 - iteration / 4), rtol=1e-6)
+    assert len(rates) == 2  # PPO's, and the victim's value network's
+    ours, theirs = (_newest(tmp_path / folder)[1] for folder in ("broken", "whole"))
+    for key, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[key], key)
+    with pytest.raises(experiment.ExperimentMismatch, match="num_env_steps is 128 there, 160 here"):
+        _train(tmp_path / "whole", 5)  # the rate falls by the run's length
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, lib.annealing.Linear(2.0, 0.0)], ids=str)
+def test_a_learning_rate_fraction_that_cannot_be(tmp_path, value):
+    with pytest.raises(ValueError, match="learning_rate_fraction is .*; it must lie between 0 and 1"):
+        _train(tmp_path, 1, learning_rate_fraction=value)
+    assert not list(tmp_path.iterdir())
+
+
 def _zoo_file(path, kind, observation_dim: int, action_dim: int) -> str:
     """A network of a zoo layout, as Keras starts one, in a file."""
     tf.keras.utils.set_random_seed(0)

@@ -7,6 +7,7 @@ learner, is a class that gin names. All learners have the same few methods:
     learner.policy()                                for the seat at the table
     learner.learn_from(rollout, reward, iteration)  one update; scalars to log
     learner.model                                   a Keras network to export
+    learner.optimizers                              Keras optimisers whose learning rates may fall over the run
     learner.start_from(model), arrays(), restore(arrays), settings, check_batch_size(size)
 
 | method | learner |
@@ -68,6 +69,7 @@ def train_eval(
     eval_physics: str = "original",
     num_threads: int | None = None,
     initial_policy: str | None = None,
+    learning_rate_fraction: float | annealing.Annealer = 1.0,
 ) -> pathlib.Path:
     """Trains until `num_env_steps`, continuing from the last checkpoint in `root_dir` where there is one.
 
@@ -87,6 +89,8 @@ def train_eval(
         eval_physics: what they are played on, whatever was trained on.
         num_threads: None for all cores.
         initial_policy: a policy with a network to start from, instead of random weights or what the task says.
+        learning_rate_fraction: of the learner's learning rates, what is in force; a number or an annealer of
+            `training.annealing`, between 0 and 1. `@Linear()` is the falling rate of Guo et al. 2021.
 
     Returns:
         The folder of the last exported policy.
@@ -102,7 +106,9 @@ def train_eval(
             raise ValueError(f"train_eval.{name} is {value!r}; it must be a whole number of at least 1.")
     physics_lib.get(eval_physics)
     task, root = task or Task(), pathlib.Path(root_dir)
-    run = Run(task, root, zoo_dir, seed, num_threads, initial_policy, learner, num_env_steps)
+    run = Run(
+        task, root, zoo_dir, seed, num_threads, initial_policy, learner, num_env_steps, learning_rate_fraction
+    )  # fmt: skip
     total = run.num_iterations
     log = metrics.MetricsLog(root, run.iteration)
     log.write_text("operative_config", gin.operative_config_str())
@@ -142,15 +148,21 @@ class Run:
         initial_policy: str | None = None,
         learner: Callable | None = None,
         num_env_steps: int = 1,
+        learning_rate_fraction: float | annealing.Annealer = 1.0,
     ):
         """Arguments and errors as of `train_eval`."""
         self.task, self.root, self.seed, self._num_threads = task, root, seed, num_threads
         self.num_iterations = -(-num_env_steps // task.batch_size)
         self._rules = games.get(task.game)
         self._opponents = {name: named.policy(name, self._rules, zoo_dir) for name in task.opponents}
-        self.dense_fraction, self.noise = annealing.of(task.dense_fraction), annealing.of(task.opponent_action_noise)
+        self._annealers = {
+            "dense_fraction": annealing.of(task.dense_fraction),
+            "noise": annealing.of(task.opponent_action_noise),
+            "learning_rate_fraction": _checked_fraction(learning_rate_fraction),
+        }
         initial_policy = initial_policy or task.initial_policy
         self.learner = self._make_learner(learner, named.model(initial_policy, zoo_dir) if initial_policy else None)
+        self._learning_rates = [(o, float(o.learning_rate)) for o in self.learner.optimizers]
         experiment.claim(root, self._settings(initial_policy, num_env_steps))
         (root / "operative_config.gin").write_text(gin.operative_config_str())
 
@@ -177,14 +189,13 @@ class Run:
         learner = type(self.learner).__name__
         settings = self.task.settings | {f"{learner}.{k}": v for k, v in self.learner.settings.items()}
         settings |= {"learner": learner, "seed": self.seed, "initial_policy": initial_policy}
-        annealed = any(low < high for low, high in (self.dense_fraction.range, self.noise.range))
+        settings |= {"learning_rate_fraction": self._annealers["learning_rate_fraction"].settings}
+        annealed = any(low < high for low, high in (annealer.range for annealer in self._annealers.values()))
         return settings | ({"num_env_steps": num_env_steps} if annealed else {})  # which then is a matter of the run
 
     def _parts(self) -> dict:
         """All that a checkpoint is made of."""
-        return {
-            "learner": self.learner, "table": self.table, "dense_fraction": self.dense_fraction, "noise": self.noise
-        }  # fmt: skip
+        return {"learner": self.learner, "table": self.table, **self._annealers}
 
     @property
     def env_steps(self) -> int:
@@ -202,20 +213,20 @@ class Run:
         self.table.policies[self.task.seat] = self.learner.policy()
         rollout = rollouts.collect(self.table, self.task.seat, self.task.steps_per_match)
         collected = time.perf_counter()
-        weights = {
-            "dense_fraction": self.dense_fraction.weight(self.progress),
-            "noise": self.noise.weight(self.progress),
-        }
+        weights = {name: annealer.weight(self.progress) for name, annealer in self._annealers.items()}
+        for optimizer, rate in self._learning_rates:
+            optimizer.learning_rate.assign(rate * weights["learning_rate_fraction"])
         reward = self.task.reward(rollout, weights["dense_fraction"])
         scalars = _match_scalars(rollout, self.task.seat, list(self._opponents))
         scalars |= self.learner.learn_from(rollout, reward, self.iteration)
         learned = time.perf_counter()
-        for annealer in (self.dense_fraction, self.noise):
+        for annealer in self._annealers.values():
             annealer.observe(scalars)
         self.iteration += 1
         return scalars | {
             "Train/dense_fraction": weights["dense_fraction"],
             "Train/opponent_action_noise": weights["noise"],
+            "Train/learning_rate_fraction": weights["learning_rate_fraction"],
             "Time/collect_seconds": collected - start,
             "Time/learn_seconds": learned - collected,
             "Time/steps_per_second": self.task.batch_size / (learned - start),
@@ -278,12 +289,21 @@ class Run:
         """The frozen seat's policy: one of several in each match, with noise on its actions, as the task says."""
         policies = list(self._opponents.values())
         opponent = policies[0] if len(policies) == 1 else Mixture(policies, list(self.task.opponents.values()))
-        if self.noise.range == (0, 0):
+        noise = self._annealers["noise"]
+        if noise.range == (0, 0):
             return opponent
-        return disturbances.NoisyActions(opponent, lambda: self.noise.weight(self.progress))
+        return disturbances.NoisyActions(opponent, lambda: noise.weight(self.progress))
 
     def _in_order(self, learner, opponent) -> tuple:
         return (learner, opponent) if self.task.seat == 0 else (opponent, learner)
+
+
+def _checked_fraction(value: float | annealing.Annealer) -> annealing.Annealer:
+    annealer = annealing.of(value)
+    low, high = annealer.range
+    if not 0 <= low <= high <= 1:
+        raise ValueError(f"train_eval.learning_rate_fraction is {value!r}; it must lie between 0 and 1.")
+    return annealer
 
 
 def _match_scalars(rollout: rollouts.Rollout, seat: int, opponents: list[str]) -> dict[str, float]:

@@ -235,6 +235,16 @@ def test_the_value_is_clipped_only_once_the_policy_moves():
 
 
 @pytest.mark.parametrize("kind", ["mlp", "lstm"])
+def test_without_a_learning_rate_nothing_moves(kind):
+    learner = _learner(kind)
+    for optimizer in learner.optimizers:
+        optimizer.learning_rate.assign(0.0)
+    before = learner.model.arrays()
+    _learn(learner, range(2))
+    _assert_same(learner.model.arrays(), before)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "lstm"])
 def test_goes_on_from_its_arrays_bit_for_bit(kind):
     learner = _learner(kind, value_warmup_iterations=1)
     _learn(learner, [0, 1])

@@ -98,6 +98,12 @@ class APILLearner:
             "discriminator_learning_rate": discriminator_learning_rate,
         }  # fmt: skip
 
+    @property
+    def optimizers(self) -> list:
+        """Those of all three."""
+        teacher = self.discriminator or self.cloner
+        return [*self.adversary.optimizers, *self.imitator.optimizers, teacher.optimizer]
+
     def policy(self, name: str = "learner") -> ForecastingPolicy:
         """The adversary and its imitator as they now are, for a seat at the table."""
         return ForecastingPolicy(name, self.adversary.policy(), self.imitator.policy(), self._sees, self._samples)

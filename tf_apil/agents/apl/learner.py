@@ -30,6 +30,11 @@ class APLLearner(PPOLearner):
             observation_dim, num_matches, seed + 1, **{name: self.settings[name] for name in shared}
         )
 
+    @property
+    def optimizers(self) -> list:
+        """PPO's, and that of the victim's value network."""
+        return [*super().optimizers, self.victim_value.optimizer]
+
     def learn_from(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
         """One update of both, on the same minibatches; see `PPOLearner.learn_from`."""
         experience, victims = (Experience.own(rollout, reward[..., seat]) for seat in (0, 1))

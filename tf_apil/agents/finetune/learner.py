@@ -104,6 +104,7 @@ class FineTuneLearner:
             "value_warmup_iterations": value_warmup_iterations,
         }  # fmt: skip
         self.model: policy_model.PolicyModel | None = None
+        self._optimizers: dict[str, tf.keras.optimizers.Optimizer] = {}
         self.rewards = normalizers.RewardScaler(num_matches, discount)
         self._dims, self._num_matches, self._seed = (observation_dim, action_dim), num_matches, seed
 
@@ -139,6 +140,11 @@ class FineTuneLearner:
             self._optimizers[name] = tf.keras.optimizers.Adam(self.settings["learning_rate"], epsilon=1e-5)
             self._optimizers[name].build(weights)
         self._update = tf.function(self._update_in_graph)  # of these variables, and no others
+
+    @property
+    def optimizers(self) -> list[tf.keras.optimizers.Optimizer]:
+        """Those of policy and V; there are none before `start_from`."""
+        return list(self._optimizers.values())
 
     def policy(self, name: str = "learner") -> ZooLearningPolicy:
         """The policy as it now is, for a seat at the table.

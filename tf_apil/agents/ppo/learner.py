@@ -87,7 +87,7 @@ class PPOLearner:
             num_matches: M of the rollouts to come.
             seed: of the weights and of the minibatches.
             hidden: units of each tower's tanh layers.
-            learning_rate: of Adam (epsilon 1e-5), constant.
+            learning_rate: of Adam (epsilon 1e-5); see `train_eval.learning_rate_fraction`.
             num_epochs: passes over each rollout.
             num_minibatches: in each pass; T x M must be divisible by it.
             discount, lambda_: of the advantages.
@@ -125,6 +125,11 @@ class PPOLearner:
             value_coefficient=value_coefficient,
             gradient_norm=gradient_norm,
         )
+
+    @property
+    def optimizers(self) -> list[tf.keras.optimizers.Optimizer]:
+        """Those whose learning rates the training loop may let fall."""
+        return [self.optimizer]
 
     def policy(self, name: str = "learner") -> LearningPolicy:
         """The policy as it now is, for a seat at the table."""
