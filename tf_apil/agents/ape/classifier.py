@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil.agents.ape.ensemble import Tower
+from tf_apil.models import variables
+from tf_apil.models.named_arrays import joined, under
 
 
 class UniformMixing:
@@ -101,15 +103,13 @@ class PosteriorMixing:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Weights and the optimiser's state."""
-        arrays = {f"weights/{i}": v.numpy() for i, v in enumerate(self._variables())}
-        return arrays | {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(self._optimizer.variables)}
+        parts = {"weights": self._variables(), "optimizer": self._optimizer.variables}
+        return joined({name: variables.arrays(part) for name, part in parts.items()})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Takes what `arrays` gave."""
-        for i, variable in enumerate(self._variables()):
-            variable.assign(arrays[f"weights/{i}"])
-        for i, variable in enumerate(self._optimizer.variables):
-            variable.assign(arrays[f"optimizer/{i}"])
+        """Takes what `arrays` gave. Raises ValueError where they are of another classifier."""
+        variables.restore(self._variables(), under(arrays, "weights/"))
+        variables.restore(self._optimizer.variables, under(arrays, "optimizer/"))
 
     def _variables(self) -> list[tf.Variable]:
         return [*self._tower.kernels, *self._tower.biases]
@@ -117,13 +117,13 @@ class PosteriorMixing:
     @tf.function
     def _fit(self, observation, context, batches):
         before = tf.reduce_mean(self._log_likelihood(observation, context))
-        variables = self._variables()
+        weights = self._variables()
         for indices in batches:
             with tf.GradientTape() as tape:
                 loss = -tf.reduce_mean(
                     self._log_likelihood(tf.gather(observation, indices), tf.gather(context, indices))
                 )
-            self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            self._optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         return before
 
     def _log_likelihood(self, observation, context):

@@ -12,6 +12,7 @@ from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.observer_weight import ObserverWeight
 from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.agents.ape.study import GridStudy
+from tf_apil.models import variables
 from tf_apil.models.named_arrays import under
 
 
@@ -148,7 +149,7 @@ class PolicyGradientLearner:
         arrays |= {f"weighting/{k}": v for k, v in self.weighting.arrays().items()}
         arrays |= {f"beta/{k}": v for k, v in self.beta.arrays().items()}
         for name, optimizer in self._optimizers().items():
-            arrays |= {f"{name}/{i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
+            arrays |= {f"{name}/{k}": v for k, v in variables.arrays(optimizer.variables).items()}
         return arrays | {"num_steps": np.array(self.num_steps)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -161,9 +162,7 @@ class PolicyGradientLearner:
         self.weighting.restore(under(arrays, "weighting/"))
         self.beta.restore(under(arrays, "beta/"))
         for name, optimizer in self._optimizers().items():
-            saved = under(arrays, f"{name}/")
-            for i, variable in enumerate(optimizer.variables):
-                variable.assign(saved[str(i)])
+            variables.restore(optimizer.variables, under(arrays, f"{name}/"))
         self.num_steps = int(arrays["num_steps"])
 
     def _optimizers(self) -> dict[str, tf.keras.optimizers.Optimizer]:

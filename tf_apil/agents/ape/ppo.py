@@ -25,7 +25,7 @@ from tf_apil.agents.ape.vector_ensemble import (
 from tf_apil.agents.ppo import advantages
 from tf_apil.agents.ppo.agent import ClippedAgent, distance
 from tf_apil.games import streams
-from tf_apil.models import normalizers
+from tf_apil.models import normalizers, variables
 from tf_apil.models.named_arrays import under
 
 
@@ -285,7 +285,7 @@ class EnsemblePPOLearner:
         parts = {"ensemble": self.ensemble, "mixing": self.mixing, "beta": self.beta}
         parts |= {f"play{kind}": play for kind, play in enumerate(self._plays)}
         arrays = {f"{part}/{name}": v for part, owner in parts.items() for name, v in owner.arrays().items()}
-        arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(self._optimizer.variables)}
+        arrays |= {f"optimizer/{name}": v for name, v in variables.arrays(self._optimizer.variables).items()}
         arrays |= {f"rewards/{name}": v for name, v in self._rewards.state().items()}
         if self._observations is not None:
             arrays |= {f"observations/{name}": v for name, v in self._observations.state().items()}
@@ -302,8 +302,7 @@ class EnsemblePPOLearner:
         self.beta.restore(under(arrays, "beta/"))
         for kind, play in enumerate(self._plays):
             play.restore(under(arrays, f"play{kind}/"))
-        for i, variable in enumerate(self._optimizer.variables):
-            variable.assign(arrays[f"optimizer/{i}"])
+        variables.restore(self._optimizer.variables, under(arrays, "optimizer/"))
         self._rewards.restore(under(arrays, "rewards/"))
         if self._observations is not None:
             self._observations.restore(under(arrays, "observations/"))

@@ -3,7 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from tf_apil.models import variables
 from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.models.named_arrays import joined, under
 
 MIN_LOG_STD = -5.0  # without it, a victim that acts by its mean would send the loss to minus infinity
 
@@ -66,9 +68,8 @@ class Cloner:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The optimiser's, for a checkpoint; the model's are saved by whoever owns it."""
-        return {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(self.optimizer.variables)}
+        return joined({"optimizer": variables.arrays(self.optimizer.variables)})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Takes what `arrays` gave."""
-        for i, variable in enumerate(self.optimizer.variables):
-            variable.assign(arrays[f"optimizer/{i}"])
+        """Takes what `arrays` gave. Raises ValueError where they are of a network of other sizes."""
+        variables.restore(self.optimizer.variables, under(arrays, "optimizer/"))

@@ -8,7 +8,7 @@ from tf_apil.agents.finetune import loss, sequences
 from tf_apil.agents.finetune.policy import ZooLearningPolicy
 from tf_apil.agents.ppo import advantages
 from tf_apil.agents.ppo.learner import Experience
-from tf_apil.models import normalizers
+from tf_apil.models import normalizers, variables
 from tf_apil.models.named_arrays import under
 from tf_apil.rollouts import Rollout
 from zoo_loader import models, policy_model
@@ -226,7 +226,7 @@ class FineTuneLearner:
         self._check_started()
         arrays = {f"model/{k}": v for k, v in self.model.arrays().items()}
         for name, optimizer in self._optimizers.items():
-            arrays |= {f"optimizer/{name}/{i}": np.asarray(v) for i, v in enumerate(optimizer.variables)}
+            arrays |= {f"optimizer/{name}/{k}": v for k, v in variables.arrays(optimizer.variables).items()}
         return arrays | {f"rewards/{k}": v for k, v in self.rewards.state().items()}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -239,9 +239,7 @@ class FineTuneLearner:
             self.start_from(models.from_arrays(under(arrays, "model/")))
         self.model.set_arrays(under(arrays, "model/"))
         for name, optimizer in self._optimizers.items():
-            saved = under(arrays, f"optimizer/{name}/")
-            for i, variable in enumerate(optimizer.variables):
-                variable.assign(saved[str(i)])
+            variables.restore(optimizer.variables, under(arrays, f"optimizer/{name}/"))
         self.rewards.restore(under(arrays, "rewards/"))
 
     def _check_started(self) -> None:

@@ -9,7 +9,7 @@ from tf_agents.specs import tensor_spec
 
 from tf_apil.agents.ppo import advantages, networks
 from tf_apil.agents.ppo.agent import ClippedAgent, distance
-from tf_apil.models import normalizers
+from tf_apil.models import normalizers, variables
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import under
 from tf_apil.models.policy import LearningPolicy
@@ -158,7 +158,7 @@ class PPOLearner:
     def arrays(self) -> dict[str, np.ndarray]:
         """All that a checkpoint must hold, by name."""
         arrays = {f"model/{k}": v for k, v in self.model.arrays().items()}
-        arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(self.optimizer.variables)}
+        arrays |= {f"optimizer/{k}": v for k, v in variables.arrays(self.optimizer.variables).items()}
         arrays |= {f"observations/{k}": v for k, v in self.observations.state().items()}
         arrays |= {f"rewards/{k}": v for k, v in self.rewards.state().items()}
         return arrays
@@ -170,9 +170,7 @@ class PPOLearner:
             ValueError: they are of a network of other sizes.
         """
         self.model.set_arrays(under(arrays, "model/"))
-        saved = under(arrays, "optimizer/")
-        for i, variable in enumerate(self.optimizer.variables):
-            variable.assign(saved[str(i)])
+        variables.restore(self.optimizer.variables, under(arrays, "optimizer/"))
         self.observations.restore(under(arrays, "observations/"))
         self.rewards.restore(under(arrays, "rewards/"))
 

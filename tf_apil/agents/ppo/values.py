@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil.agents.ppo import advantages
-from tf_apil.models import normalizers
+from tf_apil.models import normalizers, variables
 from tf_apil.models.actor_critic import ActorCritic, NumpyActorCritic
 from tf_apil.models.named_arrays import under
 
@@ -99,7 +99,7 @@ class ValueLearner:
     def arrays(self) -> dict[str, np.ndarray]:
         """All that a checkpoint must hold, by name."""
         arrays = {f"model/{k}": v for k, v in self.model.arrays().items()}
-        arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(self.optimizer.variables)}
+        arrays |= {f"optimizer/{k}": v for k, v in variables.arrays(self.optimizer.variables).items()}
         return arrays | {f"rewards/{k}": v for k, v in self.rewards.state().items()}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -109,7 +109,5 @@ class ValueLearner:
             ValueError: they are of a network of other sizes.
         """
         self.model.set_arrays(under(arrays, "model/"))
-        saved = under(arrays, "optimizer/")
-        for i, variable in enumerate(self.optimizer.variables):
-            variable.assign(saved[str(i)])
+        variables.restore(self.optimizer.variables, under(arrays, "optimizer/"))
         self.rewards.restore(under(arrays, "rewards/"))

@@ -3,6 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from tf_apil.models import variables
+from tf_apil.models.named_arrays import joined, under
+
 
 def dense(units: int, inputs: int, seed: int, activation: str | None = None) -> tf.keras.layers.Dense:
     """A layer for `[B, inputs]` with He's normal initialisation, built."""
@@ -76,11 +79,12 @@ class Regressor:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that a checkpoint must hold, by name."""
-        arrays = {f"model/{i}": w.numpy() for i, w in enumerate(self._weights)}
-        return arrays | {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(self.optimizer.variables)}
+        return joined({name: variables.arrays(part) for name, part in self._parts().items()})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Takes what `arrays` gave."""
-        for prefix, variables in (("model", self._weights), ("optimizer", self.optimizer.variables)):
-            for i, variable in enumerate(variables):
-                variable.assign(arrays[f"{prefix}/{i}"])
+        """Takes what `arrays` gave. Raises ValueError where they are of a network of other sizes."""
+        for name, part in self._parts().items():
+            variables.restore(part, under(arrays, f"{name}/"))
+
+    def _parts(self) -> dict:
+        return {"model": self._weights, "optimizer": self.optimizer.variables}
