@@ -24,6 +24,8 @@ flags.DEFINE_integer("matches", 1000, "Matches of each pairing.", lower_bound=1)
 GAME, WALKER = "multicomp/YouShallNotPassHumans-v0", "ysnp/walker"
 METHODS = {"adrl": "ADRL", "apl": "APL", "apil": "APIL", "enhanced_apil": "enhanced APIL", "wu": "Wu et al."}
 _BY_MEAN = {"both": "by its mean", "seat0": "stochastic"}  # the walker; the adversary acts by its mean
+#: Guo et al. let the learning rate fall; here it stays, as in the other methods.
+_CONSTANT_RATE = {"apl": "--gin_bindings='train_eval.learning_rate_fraction=1.0'"}
 _KEPT = ("metrics.jsonl", "experiment.json", "operative_config.gin")
 
 
@@ -79,7 +81,22 @@ def page(results: pathlib.Path, rows: list[dict]) -> str:
             f"| {row['wins'][0] / row['matches']:.3f} | {low:.3f} to {high:.3f} |"
         )
     template = (pathlib.Path(__file__).parent / "methods.md").read_text()
-    return template.format(table="\n".join(lines), comparison=comparison(rows), matches=f"{FLAGS.matches:,}")
+    commands = [command(results, run) for run in dict.fromkeys(row["run"] for row in rows)]
+    return template.format(
+        table="\n".join(lines), comparison=comparison(rows), matches=f"{FLAGS.matches:,}", commands="\n".join(commands)
+    )
+
+
+def command(results: pathlib.Path, run: str) -> str:
+    """What trains it."""
+    method, settings = _method(run), json.loads((results / run / "experiment.json").read_text())
+    steps = json.loads((results / run / "metrics.jsonl").read_text().splitlines()[-1])["env_steps"]
+    return " ".join([
+        f"python -m binaries.train_adversary --root_dir=runs/methods/{run}",
+        f"--gin_file=gin/{method}_you_shall_not_pass.gin --num_env_steps={steps} --seed={settings['seed']}",
+        f"--gin_bindings='Task.physics=\"{settings['Task.physics']}\"'",
+        *([_CONSTANT_RATE[method]] if method in _CONSTANT_RATE else []),
+    ])  # fmt: skip
 
 
 def comparison(rows: list[dict]) -> str:
