@@ -78,7 +78,7 @@ def page(results: pathlib.Path, rows: list[dict]) -> str:
         lines.append(
             f"| {METHODS[_method(row['run'])]} | {settings['seed']} | {steps:,} | {settings['Task.physics']} "
             f"| {_BY_MEAN[row['deterministic']]} | {row['wins'][1] / row['matches']:.3f} | {row['ties']} "
-            f"| {row['wins'][0] / row['matches']:.3f} | {low:.3f} to {high:.3f} |"
+            f"| {_wins(row):.3f} | {low:.3f} to {high:.3f} |"
         )
     template = (pathlib.Path(__file__).parent / "methods.md").read_text()
     commands = [command(results, run) for run in dict.fromkeys(row["run"] for row in rows)]
@@ -100,20 +100,33 @@ def command(results: pathlib.Path, run: str) -> str:
 
 
 def comparison(rows: list[dict]) -> str:
-    """Which method's best seed is best against the walker by its mean, and from which others its interval parts."""
-    best: dict[str, dict] = {}
+    """Which method's best seed is best against the walker by its mean, from which others its interval parts, and how
+    far seeds of one method lie apart."""
+    by_method: dict[str, list[dict]] = {}
     for row in rows:
-        method = _method(row["run"])
-        if row["deterministic"] == "both" and row["wins"][0] > best.get(method, {"wins": [-1]})["wins"][0]:
-            best[method] = row
-    order = sorted(best, key=lambda method: -best[method]["wins"][0])
-    shares = [f"{METHODS[m]} {best[m]['wins'][0] / best[m]['matches']:.3f}" for m in order]
-    text = "Best seeds against the walker by its mean: " + ", ".join(shares) + "."
+        if row["deterministic"] == "both":
+            by_method.setdefault(_method(row["run"]), []).append(row)
+    best = {method: max(seeds, key=_wins) for method, seeds in by_method.items()}
+    order = sorted(best, key=lambda method: -_wins(best[method]))
+    text = "Best seeds against the walker by its mean: "
+    text += ", ".join(f"{METHODS[method]} {_wins(best[method]):.3f}" for method in order) + "."
     if len(order) > 1:
         low = best[order[0]]["wilson95"][0][0]
         apart = [METHODS[m] for m in order[1:] if best[m]["wilson95"][0][1] < low]
         text += f" The interval of the first parts from that of {', '.join(apart) or 'none of the others'}."
+    spreads = {m: _wins(best[m]) - min(map(_wins, seeds)) for m, seeds in by_method.items() if len(seeds) > 1}
+    if spreads:
+        widest = max(spreads, key=spreads.get)
+        text += (
+            " The intervals are those of matches, not of training: seeds of one method lie up to "
+            f"{spreads[widest]:.3f} apart ({METHODS[widest]}), so that so few do not tell which method is better."
+        )
     return text
+
+
+def _wins(row: dict) -> float:
+    """Share of the matches that the adversary won."""
+    return row["wins"][0] / row["matches"]
 
 
 def draw(results: pathlib.Path) -> None:
