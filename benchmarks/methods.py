@@ -73,7 +73,7 @@ def page(results: pathlib.Path, rows: list[dict]) -> str:
     ]
     for row in rows:
         settings = json.loads((results / row["run"] / "experiment.json").read_text())
-        steps = json.loads((results / row["run"] / "policy" / "policy.json").read_text())["env_steps"]
+        steps = _steps(results, row["run"])
         low, high = row["wilson95"][0]
         lines.append(
             f"| {METHODS[_method(row['run'])]} | {settings['seed']} | {steps:,} | {settings['Task.physics']} "
@@ -90,10 +90,10 @@ def page(results: pathlib.Path, rows: list[dict]) -> str:
 def command(results: pathlib.Path, run: str) -> str:
     """What trains it."""
     method, settings = _method(run), json.loads((results / run / "experiment.json").read_text())
-    steps = json.loads((results / run / "metrics.jsonl").read_text().splitlines()[-1])["env_steps"]
     return " ".join([
         f"python -m binaries.train_adversary --root_dir=runs/methods/{run}",
-        f"--gin_file=gin/{method}_you_shall_not_pass.gin --num_env_steps={steps} --seed={settings['seed']}",
+        f"--gin_file=gin/{method}_you_shall_not_pass.gin",
+        f"--num_env_steps={_steps(results, run)} --seed={settings['seed']}",
         f"--gin_bindings='Task.physics=\"{settings['Task.physics']}\"'",
         *([_CONSTANT_RATE[method]] if method in _CONSTANT_RATE else []),
     ])  # fmt: skip
@@ -122,6 +122,11 @@ def comparison(rows: list[dict]) -> str:
             f"{spreads[widest]:.3f} apart ({METHODS[widest]}), so that so few do not tell which method is better."
         )
     return text
+
+
+def _steps(results: pathlib.Path, run: str) -> int:
+    """Environment steps that its policy has learned from."""
+    return json.loads((results / run / "policy" / "policy.json").read_text())["env_steps"]
 
 
 def _wins(row: dict) -> float:

@@ -52,10 +52,7 @@ class Contest:
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}.{key} is {value!r}; it must be a whole number of at least 1.")
         for key, most in (("dense_fraction", 1.0), ("opponent_action_noise", np.inf)):
-            low, high = annealing.of(getattr(self, key)).range
-            if not 0 <= low <= high <= most:
-                limits = "between 0 and 1" if most == 1 else "0 or more"
-                raise ValueError(f"{name}.{key} is {getattr(self, key)!r}; it must lie {limits}.")
+            annealing.within(getattr(self, key), most, f"{name}.{key}")
         for key in ("victim_mask", "adversary_mask"):
             if getattr(self, key) not in (None, *disturbances.KINDS):
                 known = ", ".join(disturbances.KINDS)

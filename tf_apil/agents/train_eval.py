@@ -158,7 +158,9 @@ class Run:
         self._annealers = {
             "dense_fraction": annealing.of(task.dense_fraction),
             "noise": annealing.of(task.opponent_action_noise),
-            "learning_rate_fraction": _checked_fraction(learning_rate_fraction),
+            "learning_rate_fraction": annealing.within(
+                learning_rate_fraction, 1.0, "train_eval.learning_rate_fraction"
+            ),
         }
         initial_policy = initial_policy or task.initial_policy
         self.learner = self._make_learner(learner, named.model(initial_policy, zoo_dir) if initial_policy else None)
@@ -296,14 +298,6 @@ class Run:
 
     def _in_order(self, learner, opponent) -> tuple:
         return (learner, opponent) if self.task.seat == 0 else (opponent, learner)
-
-
-def _checked_fraction(value: float | annealing.Annealer) -> annealing.Annealer:
-    annealer = annealing.of(value)
-    low, high = annealer.range
-    if not 0 <= low <= high <= 1:
-        raise ValueError(f"train_eval.learning_rate_fraction is {value!r}; it must lie between 0 and 1.")
-    return annealer
 
 
 def _match_scalars(rollout: rollouts.Rollout, seat: int, opponents: list[str]) -> dict[str, float]:

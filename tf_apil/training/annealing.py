@@ -61,6 +61,20 @@ def of(value: "float | Annealer") -> Annealer:
     )
 
 
+def within(value: "float | Annealer", most: float, name: str) -> Annealer:
+    """`of(value)`, for weights that must lie between 0 and `most` (infinity: 0 or more).
+
+    Raises:
+        ValueError: it can leave these limits; `name` says what the setting is called.
+    """
+    annealer = of(value)
+    low, high = annealer.range
+    if not 0 <= low <= high <= most:
+        limits = "0 or more" if most == math.inf else f"between 0 and {most:g}"
+        raise ValueError(f"{name} is {value!r}; it must lie {limits}.")
+    return annealer
+
+
 class _Plain:
     """An annealer that looks at nothing and remembers nothing."""
 
