@@ -134,7 +134,7 @@ class Linear(_Plain):
         """See `Annealer`."""
         progress = _checked(progress)
         way = 1.0 if progress >= self._fraction else progress / self._fraction
-        return _within((1 - way) * self._start + way * self._end, self.range)
+        return _clipped((1 - way) * self._start + way * self._end, self.range)
 
 
 @gin.configurable
@@ -217,7 +217,7 @@ class Conditional(_Plain):
             return
         mean = math.fsum(self._recent) / len(self._recent)
         if mean > self._threshold if self._above else mean < self._threshold:
-            self._weight = _within(self._end + self._decay * (self._weight - self._end), self.range)
+            self._weight = _clipped(self._end + self._decay * (self._weight - self._end), self.range)
             self._waited = 0
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -267,6 +267,6 @@ def _checked(progress: float) -> float:
     return progress
 
 
-def _within(weight: float, bounds: tuple[float, float]) -> float:
+def _clipped(weight: float, bounds: tuple[float, float]) -> float:
     """Takes back what rounding has put out of the range."""
     return min(max(weight, bounds[0]), bounds[1])
