@@ -80,18 +80,27 @@ def _show(*names: str) -> int:
     print(f"architecture  {architecture}, {architecture.num_parameters} numbers")
     if entry is not None and entry.start:
         print(f"filters from  {entry.start}")
-    for prefix, what in (("obs", "observations"), ("ret", "returns")):
-        is_rms = architecture.kind == "sb_mlp"
-        prefix += "rms" if is_rms else "filter"
-        mean, std = (formats.rms_statistics if is_rms else formats.filter_statistics)(arrays, prefix)
+    for prefix, count, what, mean, std in _statistics(arrays):
         detail = f", mean {mean:.4g}, std {std:.4g}" if mean.ndim == 0 else ""
-        print(f"{prefix:<12}  {arrays[f'{prefix}/count']:.4g} {what}{detail}")
+        print(f"{prefix:<12}  {count}{what}{detail}")
     print(f"action std    {np.exp(arrays['logstd']).mean():.3f} on average\n")
     print(f"{'variable':<16} {'shape':<12} {'mean':>12} {'std':>12}")
     for name, array in arrays.items():
         mean, std = array.mean(dtype=float), array.std(dtype=float)
         print(f"{name:<16} {str(list(array.shape)):<12} {mean:>12.4g} {std:>12.4g}")
     return 0
+
+
+def _statistics(arrays: dict[str, np.ndarray]):
+    """Yields name, count and a space where it is known, what it counts, mean and std of each normalisation."""
+    for prefix, what in (("obs", "observations"), ("ret", "returns")):
+        if f"{prefix}norm/mean" in arrays:
+            yield f"{prefix}norm", "", what, arrays[f"{prefix}norm/mean"], arrays[f"{prefix}norm/std"]
+            continue
+        is_rms = f"{prefix}rms/mean" in arrays
+        prefix += "rms" if is_rms else "filter"
+        mean, std = (formats.rms_statistics if is_rms else formats.filter_statistics)(arrays, prefix)
+        yield prefix, f"{arrays[f'{prefix}/count']:.4g} ", what, mean, std
 
 
 def _convert(*args: str) -> int:

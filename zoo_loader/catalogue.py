@@ -10,13 +10,16 @@ keeps its ending. `published.txt` beside this module lists the files with their 
 | `adrl/kick`, `apl/kick` | adversaries by the methods of Gleave et al. 2020 and of Guo et al. 2021 |
 | `usenix/rl_3` | adversaries of Wu et al. 2021, by seed, in YouShallNotPassHumans |
 | `adrl/retrained/kick-0`, `apl/retrained/kick-0`, `usenix/retrained/rl_0` | victims retrained against those, by seed |
+| `bad/3273`, `bad/67`; `bad/3273/walker`, `bad/67/walker` | adversaries of Volodin et al. 2020, and their victim |
+
+A file that holds several policies has one entry for each, named `file#player_1`.
 """
 
 import dataclasses
 import difflib
 import pathlib
 
-from zoo_loader import formats
+from zoo_loader import dense, formats
 from zoo_loader.errors import UnknownNameError
 
 
@@ -45,7 +48,7 @@ class Entry:
         name: The catalogue name.
         game: The id of the game it was trained in.
         seats: The seats it was trained for, 0 and 1.
-        family: "multicomp", "icml2021" or "usenix2021".
+        family: "multicomp", "icml2021", "usenix2021" or "bad2020".
         version: "v1", "v2", ... in the zoo: independent or later trainings of the same role. Otherwise None.
         method: How it was trained.
         seed: The number of the training among those of its kind, where it is published.
@@ -56,6 +59,7 @@ class Entry:
         repository: Where it is published, on GitHub.
         path: Of the weight file, there.
         citation: What to cite.
+        part: Which policy of the file it is, such as "player_1"; None where the file holds one.
     """
 
     name: str
@@ -72,6 +76,7 @@ class Entry:
     repository: str
     path: str
     citation: str
+    part: str | None = None
 
     @property
     def observation_dim(self) -> int:
@@ -152,28 +157,43 @@ _METHODS = {"our_attack": ("APL", "apl", ""), "ucb": ("ADRL", "adrl", f"; by the
 # Victims were retrained, in each of four games, from one file: that whose layout they share. They keep its filters.
 STARTS = {game.architecture: f"multicomp/{name}/{game.start}" for name, game in _GAMES.items() if game.start}
 
-# Family -> repository, the folder of the family's files there, its commit or HEAD, and what to cite.
+# Family -> repository, the folder of the family's files there, the commit, and what to cite.
 _SOURCES = {
     "multicomp": (
         "HumanCompatibleAI/multiagent-competition",
         "gym_compete/agent_zoo/multicomp",
-        "3a3f9dc",
+        "3a3f9dca1816c2724a6ec4e78ec39b1001e4b6e6",
         "Bansal, Pachocki, Sidor, Sutskever, Mordatch: Emergent Complexity via Multi-Agent Competition, ICLR 2018, "
         "arXiv:1710.03748",
     ),
     "icml2021": (
         "nuwuxian/rl_adv_valuediff",
         "MuJoCo",
-        "HEAD",
+        "3bc37301377848a3fb6e9f3e8bf8b4be341e7886",
         "Guo, Wu, Huang, Xing: Adversarial Policy Learning in Two-player Competitive Games, ICML 2021",
     ),
     "usenix2021": (
         "psuwuxian/rl_attack",
         "MuJoCo/results",
-        "HEAD",
+        "b4b99dff0e6a21e6134b8e016ab8884d2351874a",
         "Wu, Guo, Wei, Xing: Adversarial Policy Training against Deep Reinforcement Learning, USENIX Security 2021",
     ),
+    "bad2020": (
+        "HumanCompatibleAI/better-adversarial-defenses",
+        "results",
+        "37e9c6c1816b79f914731e24cc0abf7062c897ec",
+        "Volodin et al.: Better adversarial defenses, 2020, https://github.com/HumanCompatibleAI/better-adversarial-defenses",
+    ),
 }
+
+# Files that lie elsewhere than the rest of their family: the commit, and the path there.
+_ELSEWHERE = {"bad2020/checkpoint-adv-67": ("cee12e45fedb6be9680cef18c77723c5403d1825", "checkpoint-adv-67")}
+
+
+def _commit_and_path(filename: str) -> tuple[str, str]:
+    family = filename.partition("/")[0]
+    _, folder, commit, _ = _SOURCES[family]
+    return _ELSEWHERE.get(filename, (commit, folder + filename.removeprefix(family)))
 
 
 def _read_files() -> dict[str, File]:
@@ -183,9 +203,9 @@ def _read_files() -> dict[str, File]:
         if line.startswith("#"):
             continue
         digest, size, filename = line.split()
-        family, _, rest = filename.partition("/")
-        repository, folder, revision, _ = _SOURCES[family]
-        url = f"https://raw.githubusercontent.com/{repository}/{revision}/{folder}/{rest}"
+        repository = _SOURCES[filename.partition("/")[0]][0]
+        commit, path = _commit_and_path(filename)
+        url = f"https://raw.githubusercontent.com/{repository}/{commit}/{path}"
         files[filename] = File(filename, digest, None if size == "-" else int(size), url)
     return files
 
@@ -193,30 +213,45 @@ def _read_files() -> dict[str, File]:
 def _make_entries() -> tuple[tuple[Entry, ...], dict[str, str]]:
     """Returns the entries, and {alias: name}."""
     files = _read_files()
-    policies = [name for family in _SOURCES for name in files if name.startswith(family) and "_rms." not in name]
+    policies = [
+        (name, part)
+        for family in _SOURCES
+        for name in files
+        if name.startswith(family) and "_rms." not in name
+        for part in _parts(name)
+    ]
     entries, aliases = [], {}
-    for filename in policies:
-        stem, _, ending = filename.rpartition(".")
-        is_twin = ending == "pkl" and f"{stem}.npy" in files
+    for filename, part in policies:
+        stem = filename.removesuffix(".pkl").removesuffix(".npy")
+        is_twin = filename != stem and filename.endswith(".pkl") and f"{stem}.npy" in files
+        is_twin |= f"{filename}-{part}.pkl" in files
         family, *parts = stem.split("/")
-        make = {"multicomp": _zoo_policy, "icml2021": _icml_policy, "usenix2021": _usenix_policy}[family]
-        alias, facts = make(parts)
-        repository, folder, _, citation = _SOURCES[family]
+        make = {
+            "multicomp": _zoo_policy, "icml2021": _icml_policy, "usenix2021": _usenix_policy, "bad2020": _bad_policy
+        }[family]  # fmt: skip
+        alias, facts = make([*parts, part] if part else parts)
+        repository, _, _, citation = _SOURCES[family]
         beside = [filename.rpartition("/")[0] + f"/{name}_rms.pkl" for name in ("obs", "ret")]
         entry = Entry(
-            name=filename if is_twin else stem,
+            name=(filename if is_twin else stem) + (f"#{part}" if part else ""),
             family=family,
             file=files[filename],
             companions=tuple(files[name] for name in beside if name in files),
             repository=repository,
-            path=folder + filename.removeprefix(family),
+            path=_commit_and_path(filename)[1],
             citation=citation + facts.pop("citation", ""),
+            part=part,
             **facts,
         )
         entries.append(entry)
         if not is_twin:
             aliases[alias] = entry.name
     return tuple(entries), aliases
+
+
+def _parts(filename: str) -> tuple[str | None, ...]:
+    """The policies of a file: of RLlib's checkpoints, which have no ending, two."""
+    return (None,) if filename.endswith((".pkl", ".npy")) else ("player_1", "player_2")
 
 
 def _zoo_policy(parts: list[str]) -> tuple[str, dict]:
@@ -262,6 +297,20 @@ def _usenix_policy(parts: list[str]) -> tuple[str, dict]:
     return f"usenix/retrained/{parts[2]}", _retrained(game_name, method, seed)
 
 
+def _bad_policy(parts: list[str]) -> tuple[str, dict]:
+    """`checkpoint-adv-67`, then the player; or `checkpoint-adv-external-3273-player_1`, one of them alone."""
+    game_name, number = "YouShallNotPassHumans-v0", "67" if "-67" in parts[0] else "3273"
+    game = _GAMES[game_name]
+    is_walker = parts[-1] == "player_2"
+    facts = _adversary(
+        game_name, "PPO of " + ("RLlib" if number == "67" else "Stable Baselines 2, outside RLlib"), None
+    )
+    if is_walker:
+        facts |= {"seats": (game.victim,), "method": "self-play: the zoo's walker, kept as it was"}
+    facts["architecture"] = dense.architecture(380, 17)
+    return f"bad/{number}" + ("/walker" if is_walker else ""), facts
+
+
 def _adversary(game_name: str, method: str, seed: int | None) -> dict:
     game = _GAMES[game_name]
     zoo = game.architecture
@@ -293,7 +342,7 @@ ENTRIES: tuple[Entry, ...]
 ALIASES: dict[str, str]
 ENTRIES, ALIASES = _make_entries()
 _BY_NAME = {entry.name: entry for entry in ENTRIES}
-_OTHER_NAMES = {**{entry.filename: entry.name for entry in ENTRIES}, **ALIASES}
+_OTHER_NAMES = {**{entry.filename: entry.name for entry in ENTRIES if entry.part is None}, **ALIASES}
 
 
 def names() -> list[str]:
@@ -321,9 +370,9 @@ def get(name: str) -> Entry:
     return entry
 
 
-def identify(sha256: str) -> Entry | None:
-    """Returns the entry of the weight file with this SHA-256, if there is one."""
-    return next((entry for entry in ENTRIES if entry.sha256 == sha256), None)
+def identify(sha256: str, part: str | None = None) -> Entry | None:
+    """Returns the entry of the weight file with this SHA-256, and of this policy in it, if there is one."""
+    return next((entry for entry in ENTRIES if (entry.sha256, entry.part) == (sha256, part)), None)
 
 
 def unknown_name(name: str) -> UnknownNameError:

@@ -2,7 +2,8 @@
 
 The kind of a file is told by its first bytes, not by its name:
 
-- a pickle: one flat vector, as the zoo publishes them; a model that Stable Baselines saved; or its running statistics;
+- a pickle: one flat vector, as the zoo publishes them; a model that Stable Baselines saved, or its running statistics;
+  a list of arrays or a checkpoint of RLlib, of which `file#player_1` names one policy;
 - `.npy`: one flat vector;
 - `.npz`: our own array files, one member a variable, and a member `format` that holds the text FORMAT.
 
@@ -14,6 +15,7 @@ import hashlib
 import io
 import os
 import pathlib
+import re
 import secrets
 import stat
 import zipfile
@@ -21,7 +23,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zoo_loader import archive, formats, npy, stable_baselines, unpickle
+from zoo_loader import archive, formats, npy, rllib, stable_baselines, unpickle
 from zoo_loader.errors import ZooFileError
 
 FORMAT = "zoo_loader arrays 1"
@@ -30,6 +32,7 @@ _MAX_MEMBERS = 256
 _MAX_FILE_BYTES = 32 * 2**20  # Of any kind; pickles have a lower limit of their own.
 _MAX_UNZIPPED_BYTES = 32 * 2**20
 _MAX_KEY_CHARS = 200
+_PART = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _MAX_PARAMETERS = 40  # The published saves hold up to 3 lists of 15.
 
 
@@ -38,7 +41,7 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
     Args:
         path: A pickled or `.npy` flat vector of a known layout (see `formats`), a Stable Baselines save or its
-            statistics, or an `.npz` of `write_arrays`.
+            statistics, an RLlib checkpoint with the policy's name (`file#player_1`), or an `.npz` of `write_arrays`.
 
     Returns:
         {variable name: array} of what this one file holds: float32 for weights, float64 for statistics; in an `.npz`,
@@ -48,25 +51,48 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ZooFileError: The file is missing, damaged, hostile, or of an unknown kind or length; or it holds NaN,
             infinities or empty filters.
     """
-    return parse_arrays(read_bytes(path), _shown(path))
+    return parse_arrays(read_bytes(path), _shown(path), split_part(path)[1])
+
+
+def split_part(path: str | os.PathLike) -> tuple[pathlib.Path, str | None]:
+    """Splits `file#part`, the name of one policy in a file of several; no part where such a file is there as it is."""
+    text = os.fspath(path)
+    base, mark, part = text.rpartition("#")
+    if not mark or not _PART.fullmatch(part) or not base or os.path.exists(text):
+        return pathlib.Path(text), None
+    return pathlib.Path(base), part
 
 
 @np.errstate(all="ignore")  # Numbers that float32 cannot hold become infinite, and are refused as such.
-def parse_arrays(data: bytes, name: str) -> dict[str, np.ndarray]:
-    """As `read_arrays`, from the bytes of a file that errors call `name`."""
+def parse_arrays(data: bytes, name: str, part: str | None = None) -> dict[str, np.ndarray]:
+    """As `read_arrays`, from the bytes of a file that errors call `name`, and of which `part` is wanted."""
     if not data:
         raise ZooFileError(name, "the file is empty; get it again")
     if data.startswith(archive.MAGIC):
-        return _parse_npz(data, name)
+        return _whole(_parse_npz(data, name), name, part)
     if data.startswith(npy.MAGIC):
-        return formats.split_vector(npy.parse(data, name), name)
+        return _whole(formats.split_vector(npy.parse(data, name), name), name, part)
     value, calls = unpickle.loads_noting_calls(data, name)
+    if rllib.is_checkpoint(value):
+        return rllib.checkpoint_arrays(value, name, part)
+    return _whole(_pickled_arrays(value, calls, name), name, part)
+
+
+def _pickled_arrays(value: object, calls: list[str], name: str) -> dict[str, np.ndarray]:
     if stable_baselines.is_save(value):
         _check_num_parameters(value[1], name)
         return stable_baselines.save_arrays(value, name)
     if stable_baselines.is_statistics(value):
         return stable_baselines.statistics_arrays(value, name)
+    if rllib.is_array_list(value) and not calls:
+        return rllib.list_arrays(value, name)
     return formats.split_vector(unpickle.check_array(value, calls, name), name)
+
+
+def _whole(arrays: dict[str, np.ndarray], name: str, part: str | None) -> dict[str, np.ndarray]:
+    if part is not None:
+        raise ZooFileError(name, f"the file holds one thing and no parts; leave out #{part}")
+    return arrays
 
 
 def write_arrays(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
@@ -106,8 +132,8 @@ def sha256(path: str | os.PathLike) -> str:
 
 def read_bytes(path: str | os.PathLike) -> bytes:
     """The bytes of a weight file; raises ZooFileError if it is missing, no regular file, unreadable or huge."""
-    path = pathlib.Path(path)
     name = _shown(path)
+    path = split_part(path)[0]
     try:
         if not path.exists():
             raise ZooFileError(name, "no such file")

@@ -12,60 +12,20 @@ recurrent policies only the action's tower.
 
 Adversaries made with Stable Baselines ("sb_mlp"): two towers of the same size, and a third output `q` that nothing
 uses. Their running statistics (`mean`, `var`, `count`) lie in files of their own.
+
+Feed-forward policies of any depth and width have a layout of names alone ("dense", see `dense`), and no flat vector.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from zoo_loader import dense
+from zoo_loader.architectures import LSTM_UNITS, MLP_UNITS, Architecture, Variables, size
 from zoo_loader.errors import ZooFileError
 
-MLP_UNITS = 64
-LSTM_UNITS = 128
 FORGET_BIAS = 1.0  # What the LSTM cell adds to its forget gate; not in the files.
-
-Variables = tuple[tuple[str, tuple[int, ...]], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Architecture:
-    """The variables of one kind of network.
-
-    Attributes:
-        kind: "mlp", "lstm" or "sb_mlp".
-        observation_dim: D.
-        action_dim: A.
-        variables: (name, shape) of every variable; those of a flat vector in its order.
-    """
-
-    kind: str
-    observation_dim: int
-    action_dim: int
-    variables: Variables
-
-    @property
-    def recurrent(self) -> bool:
-        """Whether the network carries a state from step to step."""
-        return self.kind == "lstm"
-
-    @property
-    def file_layouts(self) -> tuple[Variables, ...]:
-        """What a weight file of this network may hold, in file order; the most comes first."""
-        if self.kind == "sb_mlp":
-            return (self.variables[_NUM_STATISTICS:],)
-        weights, policy = self.variables[_NUM_STATISTICS:], self.variables[_NUM_STATISTICS + 6 :]
-        return (self.variables, weights, policy) if self.recurrent else (self.variables, weights)
-
-    @property
-    def num_parameters(self) -> int:
-        """The length of the longest flat vector."""
-        return _size(self.file_layouts[0])
-
-    def __str__(self) -> str:
-        layers = f"fc{LSTM_UNITS}+lstm{LSTM_UNITS}" if self.recurrent else f"{MLP_UNITS}-{MLP_UNITS}"
-        return f"{self.kind} {layers}, observation {self.observation_dim}, action {self.action_dim}"
 
 
 def mlp(observation_dim: int, action_dim: int) -> Architecture:
@@ -115,11 +75,15 @@ def _filters(d: int) -> Variables:
 
 MAKERS = {"mlp": mlp, "lstm": lstm, "sb_mlp": stable_baselines_mlp}  # By kind.
 
-_NUM_STATISTICS = 6  # Variables of the filters, in all three kinds.
+
+def make(kind: str, observation_dim: int, action_dim: int, **units) -> Architecture:
+    """The layout of a kind of network; `units` as `dense.architecture` takes them, of "dense" alone."""
+    return (dense.architecture if kind == dense.KIND else MAKERS[kind])(observation_dim, action_dim, **units)
 
 
-def _size(variables: Variables) -> int:
-    return sum(math.prod(shape) for _, shape in variables)
+def units(architecture: Architecture) -> dict:
+    """What `make` needs besides kind, D and A to make this architecture."""
+    return dense.units(architecture) if architecture.kind == dense.KIND else {}
 
 
 # The games' (observation, action) widths: no two layouts have the same number of parameters.
@@ -129,7 +93,7 @@ ARCHITECTURES = (
     *(stable_baselines_mlp(d, a) for d, a in ((122, 8), (137, 8), (380, 17), (384, 17), (395, 17))),
 )
 _BY_LENGTH = {
-    _size(variables): (architecture, variables)
+    size(variables): (architecture, variables)
     for architecture in ARCHITECTURES
     for variables in architecture.file_layouts
 }
@@ -254,6 +218,10 @@ def architecture_of_arrays(arrays: Mapping[str, np.ndarray], name: str, part: bo
     Raises:
         ZooFileError: A variable is missing, superfluous or of the wrong shape; the message says which.
     """
+    if dense.is_dense(arrays):
+        architecture = dense.architecture_of_arrays(arrays, name)
+        _check_shapes(arrays, architecture, name, part)
+        return architecture
     kernels = {"pi_fc0/w": stable_baselines_mlp, "polfc1/w": lstm if "lstmp/kernel" in arrays else mlp}
     kernel = next((key for key in kernels if len(np.shape(arrays.get(key, ()))) == 2), None)
     actions = np.shape(arrays.get("logstd", ()))
@@ -264,6 +232,11 @@ def architecture_of_arrays(arrays: Mapping[str, np.ndarray], name: str, part: bo
             f"found {_clip_names(arrays)}",
         )
     architecture = kernels[kernel](np.shape(arrays[kernel])[0], actions[1])
+    _check_shapes(arrays, architecture, name, part)
+    return architecture
+
+
+def _check_shapes(arrays: Mapping[str, np.ndarray], architecture: Architecture, name: str, part: bool) -> None:
     expected = dict(architecture.variables)
     if part:
         expected = next((dict(v) for v in architecture.file_layouts if set(dict(v)) == set(arrays)), expected)
@@ -277,7 +250,6 @@ def architecture_of_arrays(arrays: Mapping[str, np.ndarray], name: str, part: bo
             raise ZooFileError(
                 name, f"{key} has shape {list(np.shape(arrays[key]))}, but {architecture} has {list(shape)} there"
             )
-    return architecture
 
 
 def check_values(arrays: Mapping[str, np.ndarray], name: str) -> None:
@@ -304,6 +276,8 @@ def check_values(arrays: Mapping[str, np.ndarray], name: str) -> None:
                 f"{key} is {np.min(array):g}, but a filter counts at least one sample; "
                 "the file is damaged, or has another layout of the same length",
             )
+        if key in ("obsnorm/std", "obsnorm/clip", "retnorm/std") and not np.all(array > 0):
+            raise ZooFileError(name, f"{key} is {np.min(array):g} somewhere, but must be above 0")
         if key.endswith("rms/var") and not np.all(array >= 0):
             raise ZooFileError(name, f"{key} is negative somewhere ({np.min(array):g}); a variance cannot be")
 
@@ -353,7 +327,7 @@ def describe_known() -> str:
         pattern = make("D", "A")  # Letters do for numbers, since nothing is computed with D or A here.
         variables = (f"{key} [{', '.join(map(str, shape))}]" for key, shape in pattern.file_layouts[0])
         totals = (
-            f"{' or '.join(str(_size(layout)) for layout in known.file_layouts)} numbers for D "
+            f"{' or '.join(str(size(layout)) for layout in known.file_layouts)} numbers for D "
             f"{known.observation_dim}, A {known.action_dim}"
             for known in ARCHITECTURES
             if known.kind == pattern.kind

@@ -7,7 +7,7 @@ network's output several hundred times and adds a mean, so that float32 would le
 import numpy as np
 import tensorflow as tf
 
-from zoo_loader import formats
+from zoo_loader import dense, formats
 
 
 class _Statistics(tf.keras.layers.Layer):
@@ -64,16 +64,30 @@ class _RunningMeanStd(_Statistics):
         return tf.identity(self.mean), tf.sqrt(self.var + formats.SB_EPSILON)
 
 
+class _GivenNorm(_Statistics):
+    """Mean and deviation as they are given, for networks of other programs."""
+
+    PARTS_DTYPE = tf.float64
+
+    def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.identity(self.mean), tf.identity(self.std)
+
+
 class _Observations:
     """Normalises observations: clip((observation - mean) / std, -c, c), entry by entry."""
 
     CLIP: float
 
+    def limit(self) -> tf.Tensor | float:
+        """The limit c of normalised observations."""
+        return self.CLIP
+
     def call(self, observation: tf.Tensor) -> tf.Tensor:
         """Args: observation: [..., width]. Returns: the same shape, float64, within [-c, c]."""
         mean, std = self.statistics()
         # In float64, the subtraction above all: some entries have a mean a thousand times their deviation.
-        return tf.clip_by_value((tf.cast(observation, tf.float64) - mean) / std, -self.CLIP, self.CLIP)
+        limit = self.limit()
+        return tf.clip_by_value((tf.cast(observation, tf.float64) - mean) / std, -limit, limit)
 
 
 class _Returns:
@@ -116,6 +130,23 @@ class ReturnMeanStd(_Returns, _RunningMeanStd):
     def statistics(self) -> tuple[tf.Tensor, tf.Tensor]:
         mean, std = super().statistics()
         return tf.zeros_like(mean), std
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class ObservationNorm(_Observations, _GivenNorm):
+    """Normalises observations with statistics and a limit that are given."""
+
+    PARTS = (("mean", 0.0, True), ("std", 1.0, True), ("clip", dense.NO_CLIP, False))
+
+    def limit(self) -> tf.Tensor:
+        return tf.identity(self.clip)
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class ReturnNorm(_Returns, _GivenNorm):
+    """Turns a normalised value into returns with statistics that are given."""
+
+    PARTS = (("mean", 0.0, True), ("std", 1.0, True))
 
 
 @tf.keras.saving.register_keras_serializable("zoo_loader")

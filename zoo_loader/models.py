@@ -5,26 +5,41 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from zoo_loader import formats, layers
+from zoo_loader import dense, formats, layers
 from zoo_loader.policy_model import PolicyModel, PolicyOutput
 
-__all__ = ["LSTMPolicy", "MlpPolicyValue", "PolicyModel", "PolicyOutput", "StableBaselinesMlp", "from_arrays"]
+__all__ = [
+    "DensePolicy",
+    "LSTMPolicy",
+    "MlpPolicyValue",
+    "PolicyModel",
+    "PolicyOutput",
+    "StableBaselinesMlp",
+    "from_arrays",
+]
 
 
 class _FeedForward(PolicyModel):
-    """Two separate towers of 64 tanh units twice; the subclasses say what their layers are called."""
+    """Two separate towers of hidden layers; the subclasses say what these are called."""
 
     OBSERVATIONS: str
     RETURNS: str
-    POLICY: tuple[str, str, str]
-    VALUE: tuple[str, str, str]
+    POLICY: tuple[str, ...]  # From the first hidden layer to the output.
+    VALUE: tuple[str, ...]
+
+    def _towers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of the layers of the policy's tower and of the value's."""
+        return self.POLICY, self.VALUE
 
     def _make_layers(self) -> None:
-        for name in self.VALUE[:2] + self.POLICY[:1]:
-            setattr(self, name, layers.Float64Dense(formats.MLP_UNITS, "tanh", name=name))
-        setattr(self, self.VALUE[2], layers.Float64Dense(1, name=self.VALUE[2]))
-        setattr(self, self.POLICY[1], tf.keras.layers.Dense(formats.MLP_UNITS, "tanh", name=self.POLICY[1]))
-        setattr(self, self.POLICY[2], tf.keras.layers.Dense(self.action_dim, name=self.POLICY[2]))
+        policy, value = self._towers()
+        shapes = dict(self.architecture.variables)
+        # What sums over the observation, and what becomes a value, is computed in float64. Optimisers see this order.
+        for name in (*value[:-1], policy[0], value[-1], *policy[1:]):
+            hidden = name not in (policy[-1], value[-1])
+            activation = ("relu" if "_relu" in name else "tanh") if hidden else None
+            kind = tf.keras.layers.Dense if name in policy[1:] else layers.Float64Dense
+            setattr(self, name, kind(shapes[f"{name}/b"][0], activation, name=name))
         self.logstd = layers.LogStd(self.action_dim, name="logstd")
 
     def call(self, observation: tf.Tensor, state: None = None) -> PolicyOutput:
@@ -43,11 +58,12 @@ class _FeedForward(PolicyModel):
         self._check_observation(observation)
         z = getattr(self, self.OBSERVATIONS)(observation)
         mean = value = z
-        for name in self.POLICY:
+        policy, values = self._towers()
+        for name in policy:
             mean = getattr(self, name)(mean)
-        for name in self.VALUE:
+        for name in values:
             value = getattr(self, name)(value)
-        value = value[:, 0]
+        mean, value = tf.cast(mean, tf.float32), value[:, 0]
         returns = getattr(self, self.RETURNS)(value)
         return PolicyOutput(mean, self.logstd(mean), returns, state, tf.cast(value, tf.float32))
 
@@ -96,6 +112,31 @@ class StableBaselinesMlp(_FeedForward):
         super()._make_layers()
         self.q = layers.UnusedDense((formats.MLP_UNITS, self.action_dim), name="q")
         self.retrms = layers.ReturnMeanStd(name="retrms")
+
+
+@tf.keras.saving.register_keras_serializable("zoo_loader")
+class DensePolicy(_FeedForward):
+    """A feed-forward policy of any depth and width, from RLlib or Stable Baselines 3, with its normalisation.
+
+        z = clip((observation - obsnorm.mean) / obsnorm.std, -obsnorm.clip, obsnorm.clip)
+        action ~ Normal(pi(f(.. f(pi_f0(z)))), exp(logstd)),   f tanh or relu
+        value = retnorm.std * vf(f(.. f(vf_f0(z)))) + retnorm.mean
+
+    Args: as `PolicyModel`; `units` holds the arguments `policy_units`, `value_units` and `activation` of
+    `dense.architecture`.
+    """
+
+    kind = dense.KIND
+    OBSERVATIONS, RETURNS = "obsnorm", "retnorm"
+
+    def _towers(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        policy, value, _ = dense.hidden_layers(dict(self.architecture.variables))
+        return (*policy, "pi"), (*value, "vf")
+
+    def _make_layers(self) -> None:
+        self.obsnorm = layers.ObservationNorm(self.observation_dim, name="obsnorm")
+        super()._make_layers()
+        self.retnorm = layers.ReturnNorm(name="retnorm")
 
 
 @tf.keras.saving.register_keras_serializable("zoo_loader")
@@ -169,7 +210,7 @@ class LSTMPolicy(PolicyModel):
         return tf.zeros([batch_size, 4, formats.LSTM_UNITS])
 
 
-_CLASSES = {model.kind: model for model in (MlpPolicyValue, LSTMPolicy, StableBaselinesMlp)}
+_CLASSES = {model.kind: model for model in (MlpPolicyValue, LSTMPolicy, StableBaselinesMlp, DensePolicy)}
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], **kwargs) -> PolicyModel:

@@ -6,11 +6,11 @@ threads at once. Acting computes the policy's tower alone, in float32. Values ar
 magnifies their errors several hundred times, and subtracts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from zoo_loader import formats
+from zoo_loader import dense, formats
 from zoo_loader.errors import ZooFileError
 
 
@@ -83,14 +83,20 @@ class NumpyMlpPolicyValue(NumpyPolicyValue):
     """As `models.MlpPolicyValue`, of arrays of the "mlp" layout."""
 
     kind = "mlp"
+    _activate = staticmethod(np.tanh)
     _TOWERS = (("polfc1", "polfc2", "polfinal"), ("vffc1", "vffc2", "vffinal"))
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         super().__init__(arrays)
         self._policy, self._value = (
             [_weights(arrays, layer, dtype) for layer in tower]
-            for tower, dtype in zip(self._TOWERS, _DTYPES, strict=True)
+            for tower, dtype in zip(self._layers(arrays), _DTYPES, strict=True)
         )
+
+    def _layers(self, arrays: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The names of the layers of both towers."""
+        del arrays
+        return self._TOWERS
 
     def __call__(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Computes the action's distribution.
@@ -105,7 +111,7 @@ class NumpyMlpPolicyValue(NumpyPolicyValue):
         Raises:
             ValueError: The observation is not [B, D].
         """
-        return _tower(self._policy, self.normalise(observation)), self._log_std
+        return _tower(self._policy, self.normalise(observation), self._activate), self._log_std
 
     def with_value(self, observation: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Computes the action's distribution and the value.
@@ -119,7 +125,7 @@ class NumpyMlpPolicyValue(NumpyPolicyValue):
             value: [B] float32, in units of reward.
             value_normalised: [B] float32, the network's raw output.
         """
-        value = _tower(self._value, self._normalise_exactly(observation))[:, 0]
+        value = _tower(self._value, self._normalise_exactly(observation), self._activate)[:, 0]
         return *self(observation), self._denormalise(value), value.astype(np.float32)
 
 
@@ -128,6 +134,17 @@ class NumpyStableBaselinesMlp(NumpyMlpPolicyValue):
 
     kind = "sb_mlp"
     _TOWERS = (("pi_fc0", "pi_fc1", "pi"), ("vf_fc0", "vf_fc1", "vf"))
+
+
+class NumpyDense(NumpyMlpPolicyValue):
+    """As `models.DensePolicy`, of arrays of the "dense" layout."""
+
+    kind = dense.KIND
+
+    def _layers(self, arrays: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        policy, value, activation = dense.hidden_layers(arrays)
+        self._activate = {"tanh": np.tanh, "relu": _relu}[activation]
+        return (*policy, "pi"), (*value, "vf")
 
 
 class NumpyLstmPolicy(NumpyPolicyValue):
@@ -211,7 +228,9 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> NumpyPolicyValue:
         ZooFileError: They are of no known layout.
     """
     kind = formats.architecture_of_arrays(arrays, "arrays").kind
-    return next(c for c in (NumpyMlpPolicyValue, NumpyLstmPolicy, NumpyStableBaselinesMlp) if c.kind == kind)(arrays)
+    return next(
+        c for c in (NumpyMlpPolicyValue, NumpyLstmPolicy, NumpyStableBaselinesMlp, NumpyDense) if c.kind == kind
+    )(arrays)
 
 
 _DTYPES = (np.float32, np.float64)  # Of the policy's tower and the value's.
@@ -219,6 +238,10 @@ _DTYPES = (np.float32, np.float64)  # Of the policy's tower and the value's.
 
 def _statistics(arrays, architecture):
     """Mean and std of observations `[D]`, the limit of the normalised ones, mean and std of returns; float64."""
+    if architecture.kind == dense.KIND:
+        parts = ("obsnorm/mean", "obsnorm/std", "obsnorm/clip", "retnorm/mean", "retnorm/std")
+        mean, std, *numbers = (np.asarray(arrays[part], np.float64) for part in parts)
+        return mean, std, *map(float, numbers)
     if architecture.kind == "sb_mlp":
         mean, std = formats.rms_statistics(arrays, "obsrms")
         return mean, std, formats.SB_CLIP, 0.0, formats.rms_statistics(arrays, "retrms")[1]
@@ -246,12 +269,16 @@ def _cell(arrays, name: str, dtype: type) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(kernel), bias.astype(dtype)
 
 
-def _tower(weights: list[tuple[np.ndarray, np.ndarray]], z: np.ndarray) -> np.ndarray:
+def _relu(z: np.ndarray, out: np.ndarray) -> np.ndarray:
+    return np.maximum(z, 0.0, out=out)
+
+
+def _tower(weights: list[tuple[np.ndarray, np.ndarray]], z: np.ndarray, activate: Callable) -> np.ndarray:
     *hidden, (kernel, bias) = weights
     for hidden_kernel, hidden_bias in hidden:
         z = z @ hidden_kernel
         z += hidden_bias
-        np.tanh(z, out=z)
+        activate(z, out=z)
     z = z @ kernel
     z += bias
     return z

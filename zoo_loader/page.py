@@ -9,7 +9,7 @@ _HEAD = """<!-- Written by `python -m zoo_loader.page docs/zoo.md` from the cata
 
 # The zoo
 
-All {policies} published policies that `zoo_loader` knows, from three groups. Each loads by its short name, its full
+All {policies} published policies that `zoo_loader` knows, from four groups. Each loads by its short name, its full
 name, or the path of its file, as a Keras model (`zoo_loader.load`) or in a seat of a match (`--seat0=NAME`):
 
 ```python
@@ -27,12 +27,16 @@ say. Files are read without running them ([safety](safety.md)). How they play he
 - Retrained victims hold only what was trained: their filters are those of the zoo's policy from which they started.
   Those that are recurrent hold no value network, so that theirs is that policy's, too.
 - Where one policy was published in two formats, both are listed.
+- **dense**: mlp whose observations are normalised by given statistics, or not at all. A checkpoint of RLlib holds a
+  policy for each player: `checkpoint-adv-67#player_1` is the blocker, `#player_2` the walker that it met, which is the
+  zoo's. (In `bad/3273` values are a hundredth of those of the reward, as it was trained.)
 """
 
 _FAMILIES = {
     "multicomp": "The zoo of Bansal et al. 2018",
     "icml2021": "Adversaries and retrained victims of Guo et al. 2021",
     "usenix2021": "Adversaries and retrained victims of Wu et al. 2021",
+    "bad2020": "Adversaries of Volodin et al. 2020",
 }
 
 

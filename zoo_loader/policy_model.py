@@ -1,6 +1,7 @@
 """What the Keras models of the zoo have in common. Importing this module imports TensorFlow."""
 
 import typing
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -32,21 +33,26 @@ class PolicyModel(tf.keras.Model):
 
     All weights but the statistics are trainable; set `model.trainable = False` to freeze them too.
 
+    Attributes:
+        architecture: The names and shapes of its variables.
+
     Args:
         observation_dim: D.
         action_dim: A.
         layout: A sentence on what an observation consists of, which the error for a wrong width repeats.
+        units: What else the kind of network needs to know of its size, as `dense.architecture` takes it by name.
         **kwargs: Of `tf.keras.Model`, such as `name`.
     """
 
     kind: str  # As in `formats.Architecture`.
     recurrent = False
 
-    def __init__(self, observation_dim: int, action_dim: int, layout: str = "", **kwargs):
+    def __init__(self, observation_dim: int, action_dim: int, layout: str = "", units: Mapping | None = None, **kwargs):
         super().__init__(**kwargs)
         self.observation_dim = observation_dim
         self.action_dim = action_dim
         self.layout = layout
+        self.architecture = formats.make(self.kind, observation_dim, action_dim, **(units or {}))
         self._make_layers()
         self(tf.zeros([1, observation_dim]))  # Makes the variables now: the shapes are all known.
 
@@ -57,11 +63,6 @@ class PolicyModel(tf.keras.Model):
     def initial_state(self, batch_size: int) -> tf.Tensor | None:
         """The state at the start of a match: None, where nothing is carried from step to step."""
         del batch_size
-
-    @property
-    def architecture(self) -> formats.Architecture:
-        """The names and shapes of the variables."""
-        return formats.MAKERS[self.kind](self.observation_dim, self.action_dim)
 
     def variables_by_name(self) -> dict[str, tf.Variable]:
         """Returns {name in the weight files: variable}, in file order."""
@@ -98,7 +99,7 @@ class PolicyModel(tf.keras.Model):
         architecture = formats.architecture_of_arrays(arrays, "arrays")
         if architecture.kind != cls.kind:
             raise ZooFileError("arrays", f"expected those of a network of the kind {cls.kind}, found {architecture}")
-        model = cls(architecture.observation_dim, architecture.action_dim, **kwargs)
+        model = cls(architecture.observation_dim, architecture.action_dim, units=formats.units(architecture), **kwargs)
         model.set_arrays(arrays)
         return model
 
@@ -109,6 +110,7 @@ class PolicyModel(tf.keras.Model):
             "observation_dim": self.observation_dim,
             "action_dim": self.action_dim,
             "layout": self.layout,
+            "units": formats.units(self.architecture),
         }
 
     def _check_observation(self, observation: tf.Tensor) -> None:

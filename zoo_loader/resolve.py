@@ -60,9 +60,9 @@ def read_policy(name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | No
             retrained victim started from.
     """
     entry, path = find(name_or_path, zoo_dir)
-    data = files.read_bytes(path)
-    arrays = files.parse_arrays(data, str(path))
-    entry = entry or catalogue.identify(hashlib.sha256(data).hexdigest())
+    data, part = files.read_bytes(path), files.split_part(path)[1]
+    arrays = files.parse_arrays(data, str(path), part)
+    entry = entry or catalogue.identify(hashlib.sha256(data).hexdigest(), part)
     if set(arrays) == {"mean", "var", "count"}:
         raise ZooFileError(
             path, "the running statistics that belong to a policy; give the model file beside it instead"
@@ -125,25 +125,33 @@ def _start_arrays(
 def find(
     name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | None = None
 ) -> tuple[catalogue.Entry | None, pathlib.Path]:
-    """Tells names from paths, and locates names. Returns the entry (None for a path) and the path.
+    """Tells names from paths, and locates names. Returns the entry (None for a path) and the path, with `#part` if
+    that was named.
 
     Catalogue names come first, so that a folder that happens to be called `ysnp` cannot hide one. Names with the ending
     of a file come after paths.
     """
     is_known = isinstance(name_or_path, str) and catalogue.is_known(name_or_path)
     if is_known and not name_or_path.endswith(_SUFFIXES):
-        return catalogue.get(name_or_path), download.locate(name_or_path, zoo_dir)
+        return _located(name_or_path, zoo_dir)
     path = pathlib.Path(name_or_path)
     try:
         path = path.expanduser()
-        exists = path.exists()
+        exists = files.split_part(path)[0].exists()
     except (OSError, RuntimeError):  # A name longer than the file system allows; a home of nobody.
         exists = False
     if exists:
         return None, path
     if is_known:
-        return catalogue.get(name_or_path), download.locate(name_or_path, zoo_dir)
-    looks_like_path = not isinstance(name_or_path, str) or path.is_absolute() or path.suffix in _SUFFIXES
+        return _located(name_or_path, zoo_dir)
+    looks_like_path = (
+        not isinstance(name_or_path, str) or path.is_absolute() or path.suffix.partition("#")[0] in _SUFFIXES
+    )
     if looks_like_path or str(name_or_path).startswith((".", "~")):
         raise ZooFileError(name_or_path, "no such file")
     raise catalogue.unknown_name(str(name_or_path))
+
+
+def _located(name: str, zoo_dir: str | os.PathLike | None) -> tuple[catalogue.Entry, pathlib.Path]:
+    entry, path = catalogue.get(name), download.locate(name, zoo_dir)
+    return entry, path.with_name(f"{path.name}#{entry.part}") if entry.part else path

@@ -173,7 +173,18 @@ def test_weight_files_of_every_kind(kind, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["usenix/rl_0", "usenix/retrained/rl_0", "apl/ysnp", "adrl/ysnp", "kick/keeper-v1", "apl/retrained/kick-0"]
+    "name",
+    [
+        "usenix/rl_0",
+        "usenix/retrained/rl_0",
+        "apl/ysnp",
+        "adrl/ysnp",
+        "kick/keeper-v1",
+        "apl/retrained/kick-0",
+        "bad/3273",
+        "bad/67",
+        "bad2020/checkpoint-adv-67#player_2",
+    ],
 )
 def test_published_policies_of_every_family_can_sit(zoo_dir, name):
     policy = named.policy(name, RULES, str(zoo_dir))
@@ -195,6 +206,18 @@ def test_cards_of_published_policies(zoo_dir, tmp_path):
     assert named.card(str(copy)) == card, "a copy is known by its SHA-256"
     assert named.card("sumo_ants/v1", str(zoo_dir))["seats"] == [0, 1]
     assert "seat" not in named.card("sumo_ants/v1", str(zoo_dir))
+
+
+@pytest.mark.parametrize("player, seat, alias", [("player_1", 0, "bad/67"), ("player_2", 1, "bad/67/walker")])
+def test_one_policy_of_a_file_of_several(zoo_dir, tmp_path, player, seat, alias):
+    """By its path: it sits, is exported with the card of the published one, and comes back."""
+    name = f"{zoo_dir}/bad2020/checkpoint-adv-67#{player}"
+    np.testing.assert_array_equal(_mean(named.policy(name, RULES)), _mean(named.policy(alias, RULES, str(zoo_dir))))
+    card = named.card(name)
+    assert (card["source"], card["seat"]) == (f"bad2020/checkpoint-adv-67#{player}", seat)
+    assert card == named.card(alias, str(zoo_dir))
+    path = serving.export(named.model(name), tmp_path / "policy", card)
+    np.testing.assert_allclose(_mean(named.policy(str(path), RULES)), _mean(named.policy(name, RULES)), atol=1e-5)
 
 
 def test_cards_of_other_files(ours, tmp_path):

@@ -13,11 +13,15 @@ def random_arrays(observation_dim: int, action_dim: int, seed: int = 0, kind: st
     """A made-up policy; its statistics saw observations of mean 3, deviation 2, and returns of mean 5, deviation 4."""
     rng = np.random.default_rng(seed)
     arrays = {}
-    for name, shape in formats.MAKERS[kind](observation_dim, action_dim).variables:
+    for name, shape in formats.make(kind, observation_dim, action_dim).variables:
         scale = 0.05 if name.endswith("kernel") else 0.3
         arrays[name] = (rng.standard_normal(shape) * scale).astype(np.float32)
     for what, mean, std in (("obs", 3.0, 2.0), ("ret", 5.0, 4.0)):
-        if kind == "sb_mlp":
+        if kind == "dense":
+            arrays[f"{what}norm/mean"] = np.full(arrays[f"{what}norm/mean"].shape, mean)
+            arrays[f"{what}norm/std"] = np.full(arrays[f"{what}norm/mean"].shape, std)
+            arrays["obsnorm/clip"] = np.array(6.0)
+        elif kind == "sb_mlp":
             shape = arrays[f"{what}rms/mean"].shape
             arrays[f"{what}rms/count"] = np.float64(1000.0).reshape(())
             arrays[f"{what}rms/mean"] = np.full(shape, mean)
@@ -42,7 +46,7 @@ def ant_arrays() -> dict[str, np.ndarray]:
     return random_arrays(122, 8)
 
 
-@pytest.fixture(params=["mlp", "lstm", "sb_mlp"])
+@pytest.fixture(params=["mlp", "lstm", "sb_mlp", "dense"])
 def any_arrays(request) -> dict[str, np.ndarray]:
     """A made-up policy of each kind, of a published shape: observations of 137, actions of 8."""
     return random_arrays(137, 8, kind=request.param)

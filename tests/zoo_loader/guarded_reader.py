@@ -128,13 +128,14 @@ class _Watcher:
 
     def read(self, label: str, name: str, data: bytes | None, parse=None) -> None:
         """Reads a path, or bytes of that name, and adds what happened to the report."""
-        parse = parse or files.parse_arrays
+        parse = parse or (lambda data, name: files.parse_arrays(data, name, files.split_part(name)[1]))
+        path = str(files.split_part(name)[0])
         report, problems = self.report, []
         os.pwrite(self._progress, label.encode().ljust(200), 0)
         signal.setitimer(signal.ITIMER_REAL, _HANG_SECONDS)
         _forget_peak()
         start = time.process_time()
-        self._name = name
+        self._name = path
         try:
             result = files.read_arrays(name) if data is None else parse(data, name)
         except ZooFileError as error:
@@ -204,7 +205,7 @@ def _main() -> None:
     watcher, mutator = _Watcher(), None
     # What Python imports on first use, such as codecs, it has imported by then.
     for name, data in honest_files.every_kind().items():
-        files.parse_arrays(data, name)
+        files.parse_arrays(data, name, files.split_part(name)[1])
     for data in (b"V\\u00e9\n.", b"S'\\x41'\n.", b"I1\n.", b"L1L\n.", b"F1.5\n."):
         unpickle.loads(data, "some.pkl")
     watcher.set_base()
@@ -222,7 +223,7 @@ def _main() -> None:
                 name, data = mutator.damaged(seed)
                 watcher.read(f"seed {seed} ({name})", name, data)
         else:
-            data = pathlib.Path(args[0]).read_bytes()
+            data = files.split_part(args[0])[0].read_bytes()
             for label, damaged in getattr(mutations, command)(data, args[1]):
                 watcher.read(f"{args[0]}, {label}", args[0], damaged)
         print(json.dumps(dataclasses.asdict(watcher.report)), flush=True)

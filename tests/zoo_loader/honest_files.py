@@ -20,7 +20,7 @@ def every_kind_shrunken(units: int = 2) -> dict[str, bytes]:
     for make in formats.MAKERS.values():
         architecture = make(3, 2)
         for layout in architecture.file_layouts:
-            formats._BY_LENGTH[formats._size(layout)] = (architecture, layout)
+            formats._BY_LENGTH[formats.size(layout)] = (architecture, layout)
     return every_kind(3, 3, 2)
 
 
@@ -95,6 +95,45 @@ def save(*parameter_lists: list, protocol: int = 4, **settings) -> bytes:
         return pickle.dumps((settings, lists if len(lists) > 1 else lists[0]), protocol)
 
 
+def rllib_list(observation_dim: int = 3, action_dim: int = 2, units: int = 2) -> list[np.ndarray]:
+    """The 21 arrays of a policy with its normalisation, as the better-defenses project keeps them."""
+    rng = np.random.default_rng(5)
+    make = lambda *shape: np.abs(rng.standard_normal(shape)).astype(np.float32) + np.float32(0.1)  # noqa: E731
+    d, h = observation_dim, units
+    tower = lambda outputs: [make(*s) for n in ((d, h), (h, h), (h, outputs)) for s in (n, n[1:])]  # noqa: E731
+    norm = [make(d), make(d), np.full(1, 5, np.float32)]
+    return [*norm, *tower(action_dim), make(1, action_dim), *norm, *tower(1), make(1), make(1)]
+
+
+def rllib_plain_list(observation_dim: int = 3, action_dim: int = 2, units: int = 2) -> list[np.ndarray]:
+    """The 13 arrays of RLlib's own network with free log std: of two towers, by depth."""
+    arrays = rllib_list(observation_dim, action_dim, units)
+    policy, value = arrays[3:9], arrays[13:19]
+    return [arrays[9][0], *policy[:4], *value[:2], *policy[4:], *value[2:]]
+
+
+def rllib_worker(states: dict, protocol: int = 3) -> bytes:
+    """The inner pickle of a trainer's checkpoint: classes of Ray, and the policies' states."""
+    with _foreign("ray.rllib.utils.filter NoFilter") as (no_filter,):
+        return pickle.dumps({"filters": {key: no_filter() for key in states}, "state": states}, protocol)
+
+
+def rllib_checkpoint(states: dict | None = None, worker: bytes | None = None, protocol: int = 3) -> bytes:
+    """A trainer's checkpoint of RLlib; `states`: {player: list of arrays}."""
+    if states is None:
+        states = {"player_1": rllib_list(), "player_2": rllib_plain_list()}
+    states = {key: {"_state": arrays, "_optimizer_variables": []} for key, arrays in states.items()}
+    worker = rllib_worker(states, protocol) if worker is None else worker
+    trainer = {"counters": {"num_steps_sampled": 50_008_900}, "info": {"learner": {"player_1": {"kl": 0.02}}}}
+    return pickle.dumps({"worker": worker, "trainer_state": {}, "train_exec_impl": trainer}, protocol)
+
+
+def write(folder, name: str, data: bytes):
+    """Writes a file of `every_kind`, and returns the path to read it by, with the `#part` that its name has."""
+    (folder / name.partition("#")[0]).write_bytes(data)
+    return folder / name
+
+
 def npy(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
@@ -127,6 +166,10 @@ def every_kind(mlp_dim: int = 122, lstm_dim: int = 137, action_dim: int = 8) -> 
     found["ret_rms.pkl"] = statistics(np.float64(1.5), np.float64(2.5), protocol=4)
     found["model.npy"] = npy(vectors["sb_mlp"])
     found["model_double.npy"] = npy(vectors["lstm"].astype(">f8"))
+    found["list.pkl"] = pickle.dumps(rllib_list(), 4)
+    found["plain_list.pkl"] = pickle.dumps(rllib_plain_list(), 2)
+    found["checkpoint3.pkl#player_1"] = rllib_checkpoint()
+    found["checkpoint5.pkl#player_2"] = rllib_checkpoint(protocol=5)
     found["policy.npz"] = npz(policies["mlp"])
     found["deflated.npz"] = npz(policies["lstm"], zipfile.ZIP_DEFLATED)
     return found

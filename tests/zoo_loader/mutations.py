@@ -52,7 +52,7 @@ class Mutator:
         self._starts = {
             name: [position for _, _, position in pickletools.genops(data)] + [len(data)]
             for name, data in corpus.items()
-            if name.endswith(".pkl")
+            if ".pkl" in name
         }
 
     def damaged(self, seed: int) -> tuple[str, bytes]:

@@ -16,6 +16,7 @@ import honest_files
 import hostile_archives
 import hostile_calls
 import hostile_pickles
+import hostile_rllib
 import pytest
 
 from zoo_loader import ZooFileError, files, npy, pickle_machine, pickled_numpy, read_arrays, unpickle
@@ -27,6 +28,7 @@ CASES = [
     *hostile_pickles.lengths(),
     *hostile_pickles.bombs(),
     *hostile_pickles.shapes_and_dtypes(),
+    *hostile_rllib.checkpoints(),
     *hostile_archives.npy_files(),
     *hostile_archives.npz_files(),
 ]
@@ -46,6 +48,9 @@ PUBLISHED = [
     "icml2021/retrained-victim/our_attack/YouShallNotPass/20200816_125658-0/YouShallNotPassHumans-v0.pkl",
     "usenix2021/adv_train/our/rl_0/model/model.npy",
     "usenix2021/adv_retrain/our/rl_0/model/YouShallNotPassHumans-v0.pkl",
+    "bad2020/checkpoint-adv-67#player_1",
+    "bad2020/checkpoint-adv-external-3273#player_2",
+    "bad2020/checkpoint-adv-external-3273-player_1.pkl",
 ]
 CUT, FLIP = 997, 2_999  # Bytes from one to the next.
 
@@ -100,40 +105,40 @@ def test_the_guard_would_tell(number, reader):
 
 def test_the_honest_files_are_read(reader):
     for name, data in honest_files.every_kind().items():
-        path = reader.folder / name
-        path.write_bytes(data)
+        path = honest_files.write(reader.folder, name, data)
         assert _no_problems(reader.read(path)).arrays == 1, name
 
 
 def test_honest_files_cut_off(reader):
     for name, data in honest_files.every_kind().items():
-        path = reader.folder / name
-        path.write_bytes(data)
+        path = honest_files.write(reader.folder, name, data)
         report = _no_problems(reader.damage(path, "cuts", min(CUT, 1 + len(data) // 50)))
         assert report.arrays == 0 and report.refused >= 25, name
 
 
 def test_honest_files_with_flipped_bits(reader):
     for name, data in honest_files.every_kind().items():
-        path = reader.folder / name
-        path.write_bytes(data)
+        path = honest_files.write(reader.folder, name, data)
         _no_problems(reader.damage(path, "flips", min(FLIP, 1 + len(data) // 50)))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_files_damaged(name, zoo_dir, reader):
     path = zoo_dir / name
-    if not path.exists():
+    file = files.split_part(path)[0]
+    if not file.exists():
         pytest.skip(f"{path} is not there")
     assert _no_problems(reader.read(path)).arrays == 1
     report = _no_problems(reader.damage(path, "cuts", CUT))
-    assert report.arrays == 0 and report.refused == -(-path.stat().st_size // CUT)
+    assert report.arrays == 0 and report.refused == -(-file.stat().st_size // CUT)
     _no_problems(reader.damage(path, "flips", 10 * FLIP))
 
 
 @pytest.mark.slow
 def test_all_published_files_damaged(zoo_dir, reader):
     paths = [path for path in sorted(zoo_dir.rglob("*")) if path.suffix in (".pkl", ".npy")]
+    paths += [zoo_dir / f"bad2020/checkpoint-adv-{n}#player_{k}" for n in ("67", "external-3273") for k in (1, 2)]
+    paths = [path for path in paths if files.split_part(path)[0].exists()]
     assert paths
     for path in paths:
         assert _no_problems(reader.damage(path, "cuts", CUT)).arrays == 0

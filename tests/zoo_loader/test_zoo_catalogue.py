@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 
 import pooch
 import pytest
@@ -17,13 +18,19 @@ SEATS = {"YouShallNotPassHumans-v0": (0, 1), "KickAndDefend-v0": (1, 0), "SumoAn
 
 
 def test_entries():
-    assert len(catalogue.ENTRIES) == len(set(catalogue.names())) == len({e.sha256 for e in catalogue.ENTRIES}) == 75
+    assert (
+        len(catalogue.ENTRIES)
+        == len(set(catalogue.names()))
+        == len({(e.sha256, e.part) for e in catalogue.ENTRIES})
+        == 80
+    )
     for entry in catalogue.ENTRIES:
         for file in (entry.file, *entry.companions):
             assert len(file.sha256) == 64 and int(file.sha256, 16)
-            assert file.url.startswith(f"https://raw.githubusercontent.com/{entry.repository}/")
+            assert re.match(f"https://raw.githubusercontent.com/{entry.repository}/[0-9a-f]{{40}}/", file.url)
             assert file.filename.rpartition("/")[0] == entry.filename.rpartition("/")[0]
-        assert entry.filename.removesuffix(".npy").removesuffix(".pkl") == entry.name.removesuffix(".pkl")
+        stem = entry.filename.removesuffix(".npy").removesuffix(".pkl")
+        assert entry.name.removesuffix(".pkl") == stem + (f"#{entry.part}" if entry.part else "")
         assert entry.url.endswith(entry.path) and entry.citation and entry.game.startswith("multicomp/")
         assert entry.family == entry.name.split("/")[0]
 
@@ -74,14 +81,15 @@ def test_aliases_lead_to_every_entry():
     assert catalogue.get("ysnp/walker").name == WALKER
     assert catalogue.get("ysnp/blocker").seats == (0,)
     assert catalogue.get("usenix/retrained/rl_0").start == WALKER
-    twins = [name for name in catalogue.names() if name.endswith(".pkl")]
-    assert len(twins) == 12
+    twins = [name for name in catalogue.names() if name.endswith((".pkl", "3273#player_1"))]
+    assert len(twins) == 13
     assert sorted([*catalogue.ALIASES.values(), *twins]) == sorted(catalogue.names())
 
 
 def test_names_with_endings():
     for entry in catalogue.ENTRIES:
-        assert catalogue.get(entry.filename) is entry and catalogue.identify(entry.sha256) is entry
+        assert catalogue.identify(entry.sha256, entry.part) is entry
+        assert entry.part or catalogue.get(entry.filename) is entry
     assert catalogue.identify("0" * 64) is None
 
 
@@ -291,7 +299,7 @@ def test_published_files_match_the_catalogue(zoo_dir):
         assert entry.size is None or path.stat().st_size == entry.size
         for file in entry.companions:
             assert file.size is None or (zoo_dir / file.filename).stat().st_size == file.size
-        policy = resolve.read_policy(path)
+        policy = resolve.read_policy(f"{path}#{entry.part}" if entry.part else path)
         assert policy.architecture == entry.architecture and policy.entry is entry
 
 

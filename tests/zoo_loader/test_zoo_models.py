@@ -33,6 +33,12 @@ def _transcription(arrays: dict, observation: np.ndarray, state: np.ndarray | No
         value = layer(vf, "vf")[:, 0]
         return layer(pi, "pi"), value * np.sqrt(w["retrms/var"] + 1e-8), value, None
 
+    if "obsnorm/mean" in w:
+        z = np.clip((observation - w["obsnorm/mean"]) / w["obsnorm/std"], -w["obsnorm/clip"], w["obsnorm/clip"])
+        pi, vf = (np.tanh(layer(np.tanh(layer(z, f"{t}_tanh0")), f"{t}_tanh1")) for t in ("pi", "vf"))
+        value = layer(vf, "vf")[:, 0]
+        return layer(pi, "pi"), value * w["retnorm/std"] + w["retnorm/mean"], value, None
+
     def stats(prefix):
         mean = w[f"{prefix}/sum"] / w[f"{prefix}/count"]
         return mean, np.sqrt(np.maximum(w[f"{prefix}/sumsq"] / w[f"{prefix}/count"] - mean**2, 0.01))
@@ -138,14 +144,16 @@ def test_recorded_outputs(entry, zoo_dir, vectors_dir):
 
 def test_every_published_file_becomes_a_model(zoo_dir):
     """Keras and numpy agree on each; retrained victims play on with the filters that they started from."""
-    classes = {"mlp": models.MlpPolicyValue, "lstm": models.LSTMPolicy, "sb_mlp": models.StableBaselinesMlp}
+    classes = {"mlp": models.MlpPolicyValue, "lstm": models.LSTMPolicy, "sb_mlp": models.StableBaselinesMlp,
+               "dense": models.DensePolicy}  # fmt: skip
+    statistics = {"mlp": "obsfilter", "lstm": "obsfilter", "sb_mlp": "obsrms", "dense": "obsnorm"}
     entries = [entry for entry in catalogue.ENTRIES if (zoo_dir / entry.filename).exists()]
     assert entries
     for entry in entries:
         model = zoo_loader.load(entry.name, zoo_dir=zoo_dir)
         assert type(model) is classes[entry.architecture.kind]
         network = numpy_models.from_arrays(model.arrays())
-        mean, std = (model.obsrms if entry.architecture.kind == "sb_mlp" else model.obsfilter).statistics()
+        mean, std = getattr(model, statistics[entry.architecture.kind]).statistics()
         noise = np.random.default_rng(0).standard_normal((4, model.observation_dim))
         observation = (mean + std * noise).numpy().astype(np.float32)
         state = _state(model.recurrent)
@@ -165,11 +173,12 @@ def test_every_published_file_becomes_a_model(zoo_dir):
 
 
 def test_two_formats_of_one_policy_agree(zoo_dir):
-    twins = [entry for entry in catalogue.ENTRIES if entry.name.endswith(".pkl")]
+    twins = [entry for entry in catalogue.ENTRIES if entry.name.endswith((".pkl", "3273#player_1"))]
     twins = [entry for entry in twins if (zoo_dir / entry.filename).exists()]
     assert twins
     for entry in twins:
-        one, other = (resolve.read_policy(n, zoo_dir) for n in (entry.name, entry.name.removesuffix(".pkl")))
+        plain = entry.name.removesuffix(".pkl").replace("#", "-")
+        one, other = (resolve.read_policy(n, zoo_dir) for n in (entry.name, plain))
         assert one.path.suffix != other.path.suffix and list(one.arrays) == list(other.arrays)
         for key, array in one.arrays.items():
             np.testing.assert_array_equal(array, other.arrays[key], key)
@@ -220,7 +229,7 @@ def test_wrong_observations_are_told(shape, any_arrays):
 def test_arrays_of_another_kind_are_told(any_arrays, make_arrays):
     kind = formats.architecture_of_arrays(any_arrays, "x").kind
     others = {"mlp": numpy_models.NumpyMlpPolicyValue, "lstm": numpy_models.NumpyLstmPolicy,
-              "sb_mlp": numpy_models.NumpyStableBaselinesMlp}  # fmt: skip
+              "sb_mlp": numpy_models.NumpyStableBaselinesMlp, "dense": numpy_models.NumpyDense}  # fmt: skip
     for other, network in others.items():
         if other != kind:
             for make in (network, models.from_arrays(make_arrays(7, 2, kind=other)).from_arrays):

@@ -61,12 +61,12 @@ def test_program_verify(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_APIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TF_APIL_ZOO", raising=False)
     result = _run("verify")
-    assert result.returncode == 0 and result.stdout.count("missing ") == 75
+    assert result.returncode == 0 and result.stdout.count("missing ") == 80
     path = tmp_path / f"{WALKER}.pkl"
     path.parent.mkdir(parents=True)
     np.save(path.open("wb"), np.ones(3))
     result = _run("verify", f"--zoo_dir={tmp_path}")
-    assert result.returncode == 1 and result.stdout.count("missing ") == 74
+    assert result.returncode == 1 and result.stdout.count("missing ") == 79
     assert f"BAD      {WALKER}" in result.stdout and catalogue.get(WALKER).sha256 in result.stdout
 
 

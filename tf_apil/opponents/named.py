@@ -6,6 +6,7 @@
 | `multicomp/<Game>-v0/agent2_parameters-v1`, `ysnp/walker` | a zoo policy, by its catalogue name or alias |
 | `tf_apil/YouShallNotPassHumans-v0/walker-v1` | a policy that ships with this package |
 | `path/to/weights.pkl`, `.npy`, `.npz` | a weight file of the zoo, a retrained victim, ours |
+| `path/to/checkpoint#player_1` | one policy of a checkpoint of RLlib |
 | `path/to/run` | the newest policy of a training run |
 | `path/to/policy` | a SavedModel folder |
 """
@@ -96,7 +97,7 @@ def card(name: str, zoo_dir: str | None = None) -> dict:
         return {key: value for key, value in serving.read(folder)[0].items() if key not in ("files", "format")}
     entry, path = resolve.find(name, zoo_dir)
     sha256 = files.sha256(path)
-    entry = entry or catalogue.identify(sha256)
+    entry = entry or catalogue.identify(sha256, files.split_part(path)[1])
     if entry is None:
         return {"source": path.name, "sha256": sha256}
     facts = {
