@@ -6,9 +6,11 @@ checked against the file before anything is allocated, keys, names and numbers a
 budget. Opcodes are cut by `pickletools.genops` of the standard library, which neither imports nor calls anything.
 """
 
+import codecs
 import dataclasses
 import io
 import pickletools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -29,6 +31,7 @@ MAX_KEY_CHARS = 1_000  # Comparing long keys over and over takes long.
 # Larger integers could be chosen to share one hash, and a dictionary of them takes quadratic time.
 MAX_KEY = 2**60
 
+_STRING = pickletools.code2op["S"]
 _NUMBERS_AS_TEXT = frozenset(b"IFLpg")  # INT, FLOAT, LONG, PUT, GET.
 
 
@@ -59,11 +62,11 @@ class Machine:
     def run(self, data: bytes) -> object:
         """Carries out the whole pickle, and returns its value, which may still hold something `Unfinished`."""
         stream = io.BytesIO(data)
-        opcodes = pickletools.genops(stream)
+        steps = opcodes(stream)
         for count in range(MAX_OPCODES + 1):
             _check_number(data, stream.tell())
             try:
-                opcode, arg, _ = next(opcodes)
+                opcode, arg, _ = next(steps)
             except Exception as error:  # Whatever the standard reader stumbles over, the file is not a pickle.
                 raise Malformed(clip(str(error)) or type(error).__name__) from None
             if opcode.name == "STOP":
@@ -343,6 +346,24 @@ def _check_number(data: bytes, position: int) -> None:
     if position < len(data) and data[position] in _NUMBERS_AS_TEXT:
         if data.find(b"\n", position, position + MAX_NUMBER_CHARS) < 0:
             raise Malformed(f"it holds a number that is cut off, or longer than {MAX_NUMBER_CHARS} characters")
+
+
+def opcodes(stream: io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, object, int]]:
+    """As `pickletools.genops`, but the opcode STRING, in which protocol 0 of Python 2 wrote byte strings, may hold any
+    bytes: it is latin-1, as strings of other opcodes are, where the standard reader allows ASCII alone."""
+    standard = pickletools.genops(stream)
+    while True:
+        position = stream.tell()
+        is_string = stream.read(1) == b"S"
+        if is_string:
+            text = codecs.escape_decode(pickletools.read_stringnl(stream, decode=False))[0].decode("latin-1")
+            yield _STRING, text, position
+            continue
+        stream.seek(position)
+        try:
+            yield next(standard)
+        except StopIteration:
+            return
 
 
 def _encoded_bytes(args: object) -> bytes:

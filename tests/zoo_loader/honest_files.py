@@ -95,6 +95,21 @@ def save(*parameter_lists: list, protocol: int = 4, **settings) -> bytes:
         return pickle.dumps((settings, lists if len(lists) > 1 else lists[0]), protocol)
 
 
+def python_2(array: np.ndarray) -> bytes:
+    """An array as Python 2 pickles it in protocol 0: byte strings by their repr."""
+    order = "<" if array.dtype.itemsize > 1 else "|"
+    kind, fortran = array.dtype.str[1:].encode(), not array.flags.c_contiguous
+    text = lambda data: b"S" + repr(data)[1:].encode() + b"\n"  # noqa: E731  Of Python 2's str.
+    shape = b"".join(b"I%d\n" % size for size in array.shape)
+    parts = [
+        b"cnumpy.core.multiarray\n_reconstruct\np0\n(cnumpy\nndarray\np1\n(I0\ntp2\n", text(b"b"), b"p3\ntp4\nRp5\n",
+        b"(I1\n(", shape, b"tp6\n", b"cnumpy\ndtype\np7\n(", text(kind), b"p8\nI0\nI1\ntp9\nRp10\n",
+        b"(I3\n", text(order.encode()), b"p11\nNNNI-1\nI-1\nI0\ntp12\nb", b"I01\n" if fortran else b"I00\n",
+        text(array.tobytes("A")), b"p13\ntp14\nb.",
+    ]  # fmt: skip
+    return b"".join(parts)
+
+
 def rllib_list(observation_dim: int = 3, action_dim: int = 2, units: int = 2) -> list[np.ndarray]:
     """The 21 arrays of a policy with its normalisation, as the better-defenses project keeps them."""
     rng = np.random.default_rng(5)
@@ -155,6 +170,7 @@ def every_kind(mlp_dim: int = 122, lstm_dim: int = 137, action_dim: int = 8) -> 
     parameters = weights(policies["sb_mlp"])
     found = {f"protocol{n}.pkl": pickle.dumps(vectors["mlp"], n) for n in range(pickle.HIGHEST_PROTOCOL + 1)}
     found["numpy2.pkl"] = found["protocol3.pkl"].replace(b"numpy.core", b"numpy._core")
+    found["python2.pkl"] = python_2(vectors["mlp"])
     found["double.pkl"] = pickle.dumps(vectors["mlp"].astype(">f8"), 2)
     found["lstm.pkl"] = pickle.dumps(vectors["lstm"], 3)
     for protocol in (2, 4, 5):

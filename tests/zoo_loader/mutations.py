@@ -5,12 +5,14 @@
 writes what the fuzz test reads as number 1234.
 """
 
-import pickletools
+import io
 import random
 import struct
 import sys
 
 import honest_files
+
+from zoo_loader import pickle_machine
 
 _SNIPPETS = (
     [bytes([code]) for code in b"().012NQRabdelost]}\x81\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\x97\x98"]
@@ -50,7 +52,7 @@ class Mutator:
         self._names = sorted(corpus)
         # Where opcodes begin: what is cut and pasted there more often remains a program.
         self._starts = {
-            name: [position for _, _, position in pickletools.genops(data)] + [len(data)]
+            name: [position for _, _, position in pickle_machine.opcodes(io.BytesIO(data))] + [len(data)]
             for name, data in corpus.items()
             if ".pkl" in name
         }

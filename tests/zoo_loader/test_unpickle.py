@@ -6,6 +6,7 @@ import pickle
 import struct
 import time
 
+import honest_files
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -75,6 +76,27 @@ def test_numpy_2_names_are_known():
 def test_python_2_byte_strings_serve_as_array_data():
     data = _array(b"(I2\nt", data=b"U\x08" + np.float32([1, 2]).tobytes())
     np.testing.assert_array_equal(_loads(data), np.float32([1, 2]))
+
+
+@pytest.mark.parametrize("text", [b"\xfd", b"plain", b"", b"it's", b'"', bytes(range(256)), b"\\n\n"])
+def test_strings_of_python_2_in_protocol_0_are_latin_1(text):
+    """`S'\\xfd'`: what Python's own reader gives with `encoding="latin-1"`."""
+    data = b"S" + repr(text)[1:].encode() + b"\np0\n."  # The repr of bytes is that of Python 2's strings.
+    assert _loads(data) == pickle.loads(data, encoding="latin-1") == text.decode("latin-1")
+    raw = b"S'" + text.replace(b"\\", b"") + b"'\n."
+    if b"\n" not in text and b"'" not in text:
+        assert _loads(raw) == text.decode("latin-1"), "bytes that are not escaped"
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_arrays_of_python_2_in_protocol_0(order):
+    array = np.array(np.random.default_rng(0).standard_normal((3, 2)), np.float32, order=order)
+    data = honest_files.python_2(array)
+    result = unpickle.loads_array(data, "some.pkl")
+    np.testing.assert_array_equal(result, array)
+    np.testing.assert_array_equal(result, pickle.loads(data, encoding="latin-1"))
+    state = b"(dp0\nS'caf\xe9'\np1\nS'\\xe9'\np2\ns."
+    assert _loads(state) == {"caf\xe9": "\xe9"}, "keys too"
 
 
 @settings(deadline=None)
