@@ -3,14 +3,11 @@
 import os
 import pathlib
 
-from zoo_loader import catalogue, files
+from zoo_loader import catalogue, files, transfer
 from zoo_loader.errors import ZooFileError
 
 ZOO_VARIABLE = "TF_APIL_ZOO"
 CACHE_VARIABLE = "TF_APIL_CACHE"
-
-# Seconds to connect, and between two pieces of the answer. Without a network the user should not wait for the message.
-_TIMEOUT = (4, 10)
 
 
 def locate(
@@ -124,15 +121,16 @@ def _download_file(entry: catalogue.Entry, file: catalogue.File, advice: str) ->
     import requests
 
     target = cache_dir() / file.filename
-    downloader = pooch.HTTPDownloader(timeout=_TIMEOUT, progressbar=False)
+    downloader = transfer.Downloader(entry.name, file.size)
     try:
         # pooch writes beside the target, compares the hash and only then moves the file into place.
         pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=target.name, path=target.parent, downloader=downloader)
+    except transfer.TooLarge as error:
+        raise ZooFileError(entry.name, f"what {file.url} sends is not the published file: {error}") from error
     except requests.exceptions.RequestException as error:
         raise ZooFileError(
             entry.name,
-            f"cannot be downloaded from {file.url} ({type(error).__name__}): no network, "
-            f"or the file has moved. {advice}",
+            f"cannot be downloaded from {file.url} ({transfer.describe(error)}, {downloader.tries}). {advice}",
         ) from error
     except OSError as error:
         raise ZooFileError(

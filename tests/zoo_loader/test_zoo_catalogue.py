@@ -9,7 +9,7 @@ import pytest
 import requests
 
 import zoo_loader
-from zoo_loader import catalogue, download, formats, resolve
+from zoo_loader import catalogue, download, formats, resolve, transfer
 
 WALKER = "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1"
 
@@ -132,6 +132,7 @@ def no_folders(tmp_path, monkeypatch):
     monkeypatch.delenv("TF_APIL_ZOO", raising=False)
     monkeypatch.setenv("TF_APIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(requests, "get", fail)
+    monkeypatch.setattr(transfer, "PAUSES", (0, 0))
     return tmp_path
 
 
