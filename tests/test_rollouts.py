@@ -101,6 +101,33 @@ def test_turns_without_a_number_never_end(table):
     assert len([next(turns) for _ in range(20)]) == 20
 
 
+@pytest.mark.parametrize("moment", [1, 4, 5, 8, 9, 16])
+def test_an_interruption_passes_and_leaves_nothing_half_done(monkeypatch, moment):
+    """Ctrl-C while the `moment`-th of 8 matches is stepped: in the half that is waited for, or in the other one."""
+    game = games.make("multicomp/SumoAnts-v0", 8, num_threads=1, physics="draft")
+    table, fresh = (
+        rollouts.Table(each, (RandomPolicy(137, 8), RandomPolicy(137, 8)), (False, False), seed=0)
+        for each in (game, games.make("multicomp/SumoAnts-v0", 8, num_threads=1, physics="draft"))
+    )
+    kept, calls, fit = table.arrays(), iter(range(1, 100)), game.game.fit
+
+    def interrupted(*args):
+        if next(calls) == moment:
+            raise KeyboardInterrupt
+        fit(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(game.game, "fit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(table.turns(3))
+    for look in (lambda: list(table.turns(1)), table.arrays):
+        with pytest.raises(games.Interrupted, match="cut off by an exception"):
+            look()
+    table.restore(kept)
+    for turn, expected in zip(table.turns(3), fresh.turns(3), strict=True):
+        np.testing.assert_array_equal(turn.step.observation, expected.step.observation)
+
+
 def test_memory_starts_afresh_with_a_match(table):
     """Of the match that ended alone: the other's goes on."""
     list(table.turns(8))
@@ -244,6 +271,20 @@ def test_collect_keeps_the_last_states_of_matches_that_were_cut_off():
     assert {int(end[0]) for end in ends} == {3}
     own_first = np.array([observation[[1, 0]] for _, observation in ends])
     np.testing.assert_array_equal(rollout.cut_observation, own_first)
+
+
+def test_a_match_at_fault_was_not_cut_off():
+    """There is no last state to take the value of; here on the very step at which the others are cut off."""
+
+    class Faulty(RandomPolicy):
+        def act(self, observation, state, random, deterministic):
+            answer = super().act(observation, state, random, deterministic)
+            answer.action[0] = np.nan  # of the first match of each half
+            return answer
+
+    game = games.make("multicomp/RunToGoalAnts-v0", 8, seed=0, physics="draft", max_steps=1)
+    rollout = rollouts.collect(rollouts.Table(game, (RandomPolicy(122, 8), Faulty(122, 8)), (False, False), 0), 0, 1)
+    assert rollout.done.all() and sorted(rollout.cut_off[:, 1]) == [1, 2, 3, 5, 6, 7]
 
 
 class DoublingView:

@@ -1,5 +1,6 @@
 """Seats two policies at a batch of matches and plays: step by step, or into time-major arrays for a learner."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -8,6 +9,7 @@ import numpy as np
 from tf_apil.games import streams
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.step import GameStep
+from tf_apil.games.workers import Interrupted
 from tf_apil.models.named_arrays import under
 from tf_apil.models.policy import Policy, PolicyStep
 
@@ -57,6 +59,9 @@ class Table:
 
     Large batches are played by halves: while one half is being stepped on all cores, the policies think about the
     other, so that no core waits. What happens does not depend on who was faster.
+
+    An exception in the middle of a step, such as Ctrl-C's, ends play: `turns` raises `games.Interrupted` from then on,
+    until `restore`.
     """
 
     def __init__(
@@ -100,7 +105,7 @@ class Table:
     @property
     def observation(self) -> np.ndarray:
         """`[M, 2, D]` as the game gave it last."""
-        return np.concatenate([self._observations[half.start] for half in self.game.halves])
+        return np.concatenate([self._shown(half) for half in self.game.halves])
 
     def seen_by(self, seat: int) -> np.ndarray:
         """`[M, 2, D]`, own first: what a seat will act on in the next turns."""
@@ -152,7 +157,8 @@ class Table:
                         asked[i] = self._begin(half)
         finally:  # whoever stops listening leaves steps that are under way
             for i, answers in asked.items():
-                self._finish(halves[i], answers)
+                with contextlib.suppress(Interrupted):  # by the exception that is on its way
+                    self._finish(halves[i], answers)
 
     def _begin(self, matches: slice) -> tuple[PolicyStep, PolicyStep]:
         answers = self._ask(matches)
@@ -160,6 +166,7 @@ class Table:
         return answers
 
     def _finish(self, matches: slice, answers: tuple[PolicyStep, PolicyStep]) -> Turn:
+        before = self._observations.pop(matches.start)  # nothing can be begun before there is another
         step = self.game.finish(matches)
         for seat, answer in enumerate(answers):
             if answer.state is not None:
@@ -167,7 +174,7 @@ class Table:
                 if step.done.any():
                     ended = matches.start + np.flatnonzero(step.done)
                     self._states[seat][ended] = self.policies[seat].initial_state(len(ended))
-        before, masked = self._observations[matches.start], self._masked[matches.start]
+        masked = self._masked[matches.start]
         nobody = np.zeros(len(step.done), bool)
         masked = {
             seat: (seen, self._views[seat](step.final_observation[:, own_first(seat)].copy(), matches, nobody))
@@ -184,8 +191,14 @@ class Table:
         }
 
     def _seen_by(self, seat: int, matches: slice) -> np.ndarray:
-        masked = self._masked[matches.start]
-        return masked[seat] if seat in masked else self._observations[matches.start][:, own_first(seat)]
+        shown, masked = self._shown(matches), self._masked[matches.start]
+        return masked[seat] if seat in masked else shown[:, own_first(seat)]
+
+    def _shown(self, matches: slice) -> np.ndarray:
+        """What the game showed last, `[m, 2, D]`."""
+        if matches.start not in self._observations:
+            raise Interrupted("play was cut off by an exception: make a new table, or restore() a checkpoint.")
+        return self._observations[matches.start]
 
     def _ask(self, matches: slice) -> tuple[PolicyStep, PolicyStep]:
         answers = []
@@ -259,10 +272,8 @@ def collect(table: Table, seat: int, num_steps: int) -> Rollout:
                 rows[name] = np.empty((num_steps, num_matches, *value.shape[1:]), value.dtype)
             rows[name][t, matches] = value
         for row in np.flatnonzero(step.truncated):
-            match = matches.start + int(row)
-            if match not in step.faults:  # of a state that blew up nothing can be expected
-                cut_off.append((t, match))
-                cut_observation.append(turn.seen_last_by(seat)[row])
+            cut_off.append((t, matches.start + int(row)))
+            cut_observation.append(turn.seen_last_by(seat)[row])
     info = {name[5:]: rows.pop(name) for name in list(rows) if name.startswith("info/")}
     return Rollout(
         info=info,

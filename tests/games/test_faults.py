@@ -27,7 +27,7 @@ def _pair(game_id: str) -> tuple[games.GameBatch, games.GameBatch]:
 
 def _check_end(step: games.GameStep, note: str) -> None:
     assert list(step.faults) == [1] and note in step.faults[1] and "counts as a tie" in step.faults[1]
-    assert step.done[1] and step.truncated[1] and step.winner[1] == -1
+    assert step.done[1] and not step.truncated[1] and step.winner[1] == -1
     for name, values in arrays(step).items():
         if "reward" in name or name in ("final_observation", "agent_done"):
             assert not values[1].any(), name
@@ -102,7 +102,7 @@ def test_both_kinds_at_once():
     step = batch.step(actions)
     assert sorted(step.faults) == [0, 1, 2]
     assert [("blew up" in step.faults[match]) for match in range(3)] == [True, False, False]
-    assert step.done.all() and step.truncated.all()
+    assert step.done.all() and not step.truncated.any()
     following = batch.step(np.zeros((3, 2, 17)))
     assert not following.faults and following.elapsed_steps.tolist() == [1, 1, 1]
 
@@ -112,7 +112,20 @@ def test_a_fault_on_the_last_step_is_no_end_by_the_rules():
     batch.reset()
     batch.set_state(0, *batch.get_state(0), elapsed_steps=499)
     step = batch.step(np.full((1, 2, 17), np.nan))
-    assert step.truncated[0] and step.winner[0] == -1 and not step.sparse_reward.any()
+    assert step.done[0] and step.winner[0] == -1 and not step.sparse_reward.any()
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_a_fault_on_the_last_step_before_the_cut_is_no_cut(rests):
+    """A learner takes the value of what would have come after a cut; of a match at fault there is nothing to take."""
+    batch = games.make(YSNP, 2, max_steps=1)
+    batch.rests_at_end = rests
+    batch.reset()
+    actions = np.zeros((2, 2, 17))
+    actions[0, 1, 3] = np.inf
+    step = batch.step(actions)
+    assert list(step.faults) == [0] and step.done.all() and step.truncated.tolist() == [False, True]
+    assert not step.final_observation[0].any() and step.final_observation[1].any()
 
 
 def test_the_next_match_is_the_one_that_would_have_come():

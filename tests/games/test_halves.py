@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from comparing import arrays, random_actions
+from comparing import arrays, assert_same, random_actions
 
 from tf_apil import games
 
@@ -169,9 +169,13 @@ def test_other_matches_than_a_half(wrong):
 
 @pytest.mark.parametrize("call", [
     lambda batch: batch.step(np.zeros((9, 2, 8))),
-    lambda batch: batch.reset(),
     lambda batch: batch.set_state(8, *batch.get_state(8)),
-], ids=["step", "reset", "set_state"])  # fmt: skip
+    lambda batch: batch.arrays(),
+    lambda batch: batch.get_state(3),
+    lambda batch: batch.observe(3),
+    lambda batch: batch.arena_radius(3),
+    lambda batch: batch.model_of(3),
+], ids=["step", "set_state", "arrays", "get_state", "observe", "arena_radius", "model_of"])  # fmt: skip
 def test_meanwhile_nothing_else_is_done_to_the_matches(call):
     batch = _batch()
     first, _ = batch.halves
@@ -180,6 +184,37 @@ def test_meanwhile_nothing_else_is_done_to_the_matches(call):
         call(batch)
     assert batch.finish(first).elapsed_steps.tolist() == [1] * 4
     call(batch)
+
+
+def test_meanwhile_the_other_half_may_be_looked_at():
+    batch = _batch()
+    first, second = batch.halves
+    batch.begin(np.zeros((4, 2, 8)), first)
+    assert batch.observe(second.start).shape == (2, 137) and batch.get_state(8)[0].shape == (30,)
+    assert batch.arena_radius(8) > 0 and batch.model_of(8) is batch.model
+    batch.finish(first)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_reset_gives_up_what_was_begun(whole):
+    """Both halves or one, and the matches are those of a batch in which nothing was begun."""
+    batch, fresh = _batch(), _batch()
+    for half in batch.halves[: 1 + whole]:
+        batch.begin(np.ones((half.stop - half.start, 2, 8)), half)
+    np.testing.assert_array_equal(batch.reset(seed=8), fresh.reset(seed=8))
+    with pytest.raises(RuntimeError, match="no step of the matches .* was begun"):
+        batch.finish(batch.halves[0])
+    for actions in random_actions(fresh, 3):
+        assert_same(batch.step(actions), fresh.step(actions))
+
+
+def test_restore_gives_up_what_was_begun():
+    batch, fresh = _batch(), _batch()
+    kept = fresh.arrays()
+    batch.begin(np.ones((4, 2, 8)), batch.halves[0])
+    batch.restore(kept)
+    for actions in random_actions(fresh, 3):
+        assert_same(batch.step(actions), fresh.step(actions))
 
 
 def test_a_half_that_is_refused_is_not_begun():

@@ -12,7 +12,8 @@ from tf_apil.games import gym_env
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.registry import GAMES, get, make
 from tf_apil.games.step import GameStep
+from tf_apil.games.workers import Interrupted
 
-__all__ = ["GAMES", "GameBatch", "GameStep", "get", "make"]
+__all__ = ["GAMES", "GameBatch", "GameStep", "Interrupted", "get", "make"]
 
 gym_env.register()

@@ -1,22 +1,39 @@
 """Many matches of one game, stepped together on all cores."""
 
 import copy
+import dataclasses
 import os
 
 import mujoco
 import numpy as np
 
-from tf_apil.games import faults, streams
+from tf_apil.games import faults, one_call, streams
 from tf_apil.games import physics as physics_lib
 from tf_apil.games.game import Game, Verdict
 from tf_apil.games.snapshot import Snapshot
 from tf_apil.games.step import GameStep
-from tf_apil.games.workers import Workers
+from tf_apil.games.workers import Interrupted, Job, Workers
 
 _BAD_STATE = slice(mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQACC + 1)
 _WHOLE_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _LEAST_TO_HALVE = 8  # matches
 _CUT_OFF = 500  # steps, in games whose rules have no limit of their own
+
+
+@dataclasses.dataclass
+class _Step:
+    """A step that is under way in some of the matches, or any other change of them.
+
+    Attributes:
+        actions, notes: checked.
+        job: the physics.
+        begun: whether it can be finished. Where it is not, and nobody is at it, an exception has cut it off.
+    """
+
+    actions: np.ndarray | None = None
+    notes: dict[int, str] = dataclasses.field(default_factory=dict)
+    job: Job | None = None
+    begun: bool = False
 
 
 class GameBatch:
@@ -35,6 +52,11 @@ class GameBatch:
     Whoever wants to see a match's end before the next begins sets `rests_at_end`: a match that has ended then stays in
     its last state, and the next step does not play it but only starts it afresh. Its action is not looked at; what
     comes of it is the first observation, with zeros for rewards and `elapsed_steps`.
+
+    One thread at a time may use a batch; a call that finds another one under way raises RuntimeError and does nothing.
+    An exception in the middle of a step, such as Ctrl-C's, leaves matches half played: all but `reset`, `restore` and
+    `close` then raise `workers.Interrupted`, which is a RuntimeError, and `reset` makes everything good. What was begun
+    and is not to be finished is given up by `reset`, `restore` and `close` too.
 
     Attributes:
         game_id, game: the id that users know the game by, and its rules.
@@ -80,6 +102,7 @@ class GameBatch:
             raise ValueError(f"max_steps is {max_steps}; give at least 1, or None.")
         self.game_id, self.game = game_id, game
         self.num_matches, self.physics = num_matches, physics_lib.get(physics, game.own_physics)
+        self._asked_threads = num_threads
         self.num_threads = min(num_threads or len(os.sched_getaffinity(0)), num_matches)
         self.max_steps = max_steps or (None if game.max_episode_steps else _CUT_OFF)
         self.model = game.build(self.physics)
@@ -90,7 +113,7 @@ class GameBatch:
         self._controls = [data.ctrl for data in self.datas]
         self._warnings = [memoryview(data.warning.number[_BAD_STATE]) for data in self.datas]  # cheaper to look at
         self._warned = np.zeros(num_matches, bool)
-        self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(num_matches)]
+        self._random = _streams(seed, num_matches)
         self._progress = np.zeros((num_matches, 2))
         self._workers = Workers(self.num_threads)
         self.rests_at_end, self._resting = False, np.zeros(num_matches, bool)
@@ -99,7 +122,9 @@ class GameBatch:
         small = num_matches < _LEAST_TO_HALVE
         self.halves = (self._all,) if small else (slice(0, middle), slice(middle, num_matches))
         self._parts = {part: self._state.rows(slice(*part)) for part in map(_bounds, (*self.halves, self._all))}
-        self._begun: dict[tuple[int, int], tuple] = {}
+        self._steps: dict[tuple[int, int], _Step] = {}  # of parts whose matches are not in order; entries go last
+        self._closed = False
+        self._doors = one_call.Doors(self)  # after the workers, whom calls that are under way at exit still need
 
     @property
     def observation_dim(self) -> int:
@@ -111,15 +136,27 @@ class GameBatch:
         """A."""
         return self.game.action_dim
 
+    @one_call.alone
     def reset(self, seed: int | np.random.SeedSequence | None = None) -> np.ndarray:
-        """Starts every match afresh, in new random streams from `seed`, or going on in its own. Returns `[M, 2, D]`."""
-        self._expect_none_begun()
-        if seed is not None:
-            self._random = [np.random.default_rng(s) for s in _sequence(seed).spawn(self.num_matches)]
+        """Starts every match afresh, in new random streams from `seed`, or going on in its own. Returns `[M, 2, D]`.
+
+        Whatever happened before; a step that is under way is given up.
+
+        Raises:
+            ValueError: a negative seed.
+            RuntimeError: the batch was closed.
+        """
+        self._expect_open("reset")
+        random = self._random if seed is None else _streams(seed, self.num_matches)
+        self._give_up()
+        self._random = random
         self._resting[:] = False
         self._started = True
-        return self._fresh(np.arange(self.num_matches))
+        observation = self._fresh(np.arange(self.num_matches))
+        self._steps.clear()
+        return observation
 
+    @one_call.alone
     def step(self, actions: np.ndarray) -> GameStep:
         """Plays one environment step in every match.
 
@@ -131,14 +168,23 @@ class GameBatch:
 
         Raises:
             ValueError: wrong shape; no match has moved then.
-            RuntimeError: `reset` was not called yet, or a step that was begun is not finished.
+            RuntimeError: `reset` was not called yet, a step that was begun is not finished, another thread is using the
+                batch, or it was closed; nothing has moved then.
+            Interrupted: an exception has cut a step off; call `reset`.
         """
-        self._expect_none_begun()
+        self._expect_open("step")
+        self._expect_in_order()
         actions, notes = self._checked(actions, 0, self.num_matches)
-        for half in self.halves:  # so that one is judged while the other is still being stepped
-            self._start(actions[half], half, {m: note for m, note in notes.items() if half.start <= m < half.stop})
-        return GameStep.join([self.finish(half) for half in self.halves])
+        try:
+            for half in self.halves:  # so that one is judged while the other is still being stepped
+                self._start(actions[half], half, {m: note for m, note in notes.items() if half.start <= m < half.stop})
+            return GameStep.join([self._finish(half) for half in self.halves])
+        except BaseException:
+            for under_way in self._steps.values():
+                under_way.begun = False  # nobody can finish what nobody knows to be under way
+            raise
 
+    @one_call.alone
     def begin(self, actions: np.ndarray, matches: slice) -> None:
         """Starts a step of some matches, and returns at once. `finish` must be called for the same ones.
 
@@ -152,46 +198,60 @@ class GameBatch:
         part = _bounds(matches)
         if part not in self._parts:
             raise ValueError(f"matches {matches} are none of the halves {self.halves}.")
-        self._expect_none_begun(part)
+        self._expect_open("begin")
+        self._expect_in_order(part)
         actions, notes = self._checked(actions, *part)
         self._start(actions, matches, notes)
+
+    @one_call.alone
+    def finish(self, matches: slice) -> GameStep:
+        """Waits for the step that was begun, and judges it. Returns the `GameStep` of these matches alone.
+
+        Raises:
+            RuntimeError: no step of them was begun, another thread is using the batch, or it was closed.
+            Interrupted: an exception has cut the step off; call `reset`.
+        """
+        self._expect_open("finish")
+        return self._finish(matches)
 
     def _start(self, actions: np.ndarray, matches: slice, notes: dict[int, str]) -> None:
         part = _bounds(matches)
         controls = actions.reshape(len(actions), -1)
         first, game, state, datas, models = part[0], self.game, self._state, self.datas, self._models
         has_arena, substeps = game.has_arena, self.physics.substeps
-        self._warned[matches] = False
+        all_controls, warnings, warned = self._controls, self._warnings, self._warned
+        under_way = self._steps[part] = _Step(actions)
+        warned[matches] = False
 
-        def play(match: int, worker: int) -> None:
+        def play(match: int, worker: int) -> None:  # without `self`, which the workers must not keep alive
             # Python's lock is held in between the engine's calls, and the other threads wait for it: every line counts.
             model, data = models[worker], datas[match]
             if has_arena:
                 game.fit(model, state.arena_radius[match])
-            self._controls[match][:] = controls[match - first]
+            all_controls[match][:] = controls[match - first]
             mujoco.mj_step(model, data, substeps)
             mujoco.mj_rnePostConstraint(model, data)
             state.take(match)
             state.watch(match)
-            if any(self._warnings[match]):
-                self._warned[match] = True
+            if any(warnings[match]):
+                warned[match] = True
 
         resting = (first + np.flatnonzero(self._resting[matches])).tolist()
-        notes = {match: note for match, note in notes.items() if match not in resting}
-        job = self._workers.start(play, [match for match in range(*part) if match not in (*notes, *resting)])
-        self._begun[part] = job, actions, notes
+        under_way.notes = {match: note for match, note in notes.items() if match not in resting}
+        playing = [match for match in range(*part) if match not in (*under_way.notes, *resting)]
+        under_way.job = self._workers.start(play, playing)
+        under_way.begun = True
 
-    def finish(self, matches: slice) -> GameStep:
-        """Waits for the step that was begun, and judges it. Returns the `GameStep` of these matches alone.
-
-        Raises:
-            RuntimeError: no step of them was begun.
-        """
+    def _finish(self, matches: slice) -> GameStep:
         part = _bounds(matches)
-        if part not in self._begun:
+        if part not in self._steps:
             raise RuntimeError(f"no step of the matches {matches} was begun: call begin(actions, matches) first.")
-        job, actions, notes = self._begun.pop(part)
-        job.wait()
+        under_way = self._steps[part]
+        if not under_way.begun:
+            raise _interrupted(part)
+        under_way.begun = False  # if it is not taken away below, it was cut off
+        self._workers.wait(under_way.job)
+        actions, notes = under_way.actions, under_way.notes
         first, state, resting = part[0], self._parts[part], self._resting[matches].copy()
         state.elapsed += ~resting
         notes |= self._blown_up(part, {*notes, *(first + np.flatnonzero(resting)).tolist()})
@@ -201,7 +261,7 @@ class GameBatch:
         at_fault = [match - first for match in notes]
         if at_fault:
             verdict.blank(at_fault)
-            observation[at_fault], truncated[at_fault] = 0, True
+            verdict.done[at_fault], observation[at_fault], truncated[at_fault] = True, 0, False
         if resting.any():
             verdict.blank(resting)
             truncated[resting] = False
@@ -214,6 +274,7 @@ class GameBatch:
             observation[restarting] = self._fresh(restarting + first)
             elapsed[resting], final_observation[resting] = 0, observation[resting]
         self._resting[matches] = done & self.rests_at_end
+        del self._steps[part]
         return GameStep(
             observation=observation,
             reward=verdict.sparse_reward + verdict.move_reward,
@@ -229,6 +290,7 @@ class GameBatch:
             faults=notes,
         )
 
+    @one_call.alone
     def set_state(
         self,
         match: int,
@@ -259,10 +321,11 @@ class GameBatch:
 
         Raises:
             ValueError: no such match, a vector has the wrong length or is not finite, or this game has no arena.
+            RuntimeError: as `step`.
         """
-        if not 0 <= match < self.num_matches:
-            raise ValueError(f"there is no match {match}; this batch has 0 to {self.num_matches - 1}.")
-        self._expect_none_begun()
+        self._expect_match(match)
+        self._expect_open("set_state")
+        self._expect_in_order()
         has_arena = self.game.has_arena
         if arena_radius is not None and not has_arena:
             raise ValueError(f"{self.game_id} has no arena, so arena_radius={arena_radius} cannot be set.")
@@ -272,11 +335,13 @@ class GameBatch:
         warm = np.zeros(self.model.nv) if qacc_warmstart is None else qacc_warmstart
         warm = self._vector("qacc_warmstart", warm, self.model.nv)
         data, state = self.datas[match], self._state
+        if has_arena and arena_radius is None and not self._started:
+            raise ValueError(f"{self.game_id} is played in an arena: give arena_radius, or call reset() first.")
+        part = match, match + 1
+        self._steps[part] = _Step()
         new_arena = arena_radius is not None and arena_radius != state.arena_radius[match]
         if arena_radius is not None:
             state.arena_radius[match] = arena_radius
-        elif has_arena and not self._started:
-            raise ValueError(f"{self.game_id} is played in an arena: give arena_radius, or call reset() first.")
         if elapsed_steps is not None:
             state.elapsed[match] = elapsed_steps
         self._resting[match] = False
@@ -294,29 +359,56 @@ class GameBatch:
         else:
             state.watch(match)
         data.qacc_warmstart[:] = warm  # last: the forward pass overwrites it
-        self._progress[match] = self.game.progress(state.rows(slice(match, match + 1)))
+        self._progress[match] = self.game.progress(state.rows(slice(*part)))
         self._started = True
+        del self._steps[part]
 
+    @one_call.alone
     def get_state(self, match: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns copies of `(qpos [nq], qvel [nv])` of one match."""
+        """Returns copies of `(qpos [nq], qvel [nv])` of one match.
+
+        Raises:
+            ValueError: there is no such match. RuntimeError: a step of it is under way, or was cut off. So for all that
+                look at a match.
+        """
+        self._expect_seen(match)
         return self.datas[match].qpos.copy(), self.datas[match].qvel.copy()
 
+    @one_call.alone
     def observe(self, match: int) -> np.ndarray:
         """Returns `[2, D]` float32, what both seats of one match see now."""
+        self._expect_seen(match)
         return self.game.observe(self._state.rows(slice(match, match + 1)))[0]
 
+    @one_call.alone
     def arena_radius(self, match: int) -> float:
         """Returns the radius of one match's arena, m; NaN in a game without one."""
+        self._expect_seen(match)
         return float(self._state.arena_radius[match])
 
+    @one_call.alone
+    def elapsed_steps(self, match: int) -> int:
+        """Returns how many steps one match has lasted."""
+        self._expect_seen(match)
+        return int(self._state.elapsed[match])
+
+    @one_call.alone
     def model_of(self, match: int) -> mujoco.MjModel:
         """Returns `model` as it is in one match; good until another match is asked for."""
-        self.game.fit(self.model, self._state.arena_radius[match])
-        return self.model
+        self._expect_seen(match)
+        return self._model_of(match)
 
+    @one_call.alone
     def arrays(self) -> dict[str, np.ndarray]:
-        """All that decides how the matches go on, by name, for a checkpoint; between two steps."""
-        self._expect_none_begun()
+        """All that decides how the matches go on, by name, for a checkpoint; between two steps.
+
+        Raises:
+            RuntimeError: a step is under way, or was cut off.
+        """
+        self._expect_in_order()
+        return self._arrays()
+
+    def _arrays(self) -> dict[str, np.ndarray]:
         size = mujoco.mj_stateSize(self.model, _WHOLE_STATE)
         states = np.empty((self.num_matches, size))
         for data, row in zip(self.datas, states, strict=True):
@@ -329,17 +421,22 @@ class GameBatch:
             "resting": self._resting.copy(),
         }
 
+    @one_call.alone
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave: the matches then go on as if nothing had happened, bit for bit.
 
+        A step that is under way is given up.
+
         Raises:
             ValueError: it is of another number of matches, or of another game; nothing was changed.
+            RuntimeError: the batch was closed.
         """
-        self._expect_none_begun()
+        self._expect_open("restore")
         states = np.asarray(arrays["states"], np.float64)
         expected = (self.num_matches, mujoco.mj_stateSize(self.model, _WHOLE_STATE))
         if states.shape != expected:
             raise ValueError(f"states of shape {states.shape} were saved; {self.game_id} here needs {expected}.")
+        self._give_up()
         for name, values in self._memory().items():
             values[:] = arrays[f"memory/{name}"]
         for match, data in enumerate(self.datas):
@@ -349,9 +446,45 @@ class GameBatch:
         self._random = [streams.from_array(words) for words in arrays["streams"]]
         self._progress[:], self._resting[:] = arrays["progress"], arrays["resting"]
         self._started = True
+        self._steps.clear()
 
+    @one_call.alone
+    def __getstate__(self) -> dict:
+        """All that a pickle or a copy is made from, which then goes on as this one does, bit for bit.
+
+        Raises:
+            RuntimeError: a step is under way, or was cut off.
+        """
+        self._expect_in_order()
+        return {
+            "made_with": (self.game_id, self.game, self.num_matches, 0, self._asked_threads, self.physics.name),
+            "attributes": {name: getattr(self, name) for name in ("max_steps", "rests_at_end", "_started", "_closed")},
+            "arrays": self._arrays() if self._started else {},
+            "fields": self._state.fields(),
+            "streams": [streams.to_array(stream) for stream in self._random],
+        }
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(*state["made_with"])
+        if state["arrays"]:
+            self.restore(state["arrays"])
+            self._state.put(state["fields"])
+        self._random = [streams.from_array(words) for words in state["streams"]]
+        for name, value in state["attributes"].items():
+            setattr(self, name, value)
+        if self._closed:
+            self._workers.close()
+
+    @one_call.alone
     def close(self) -> None:
-        """Ends the threads. The batch cannot be stepped afterwards."""
+        """Ends the threads; a step that is under way is given up. The matches can be looked at, not played, afterwards.
+
+        Raises:
+            RuntimeError: another thread is using the batch.
+        """
+        self._closed = True
+        for under_way in self._steps.values():
+            under_way.begun = False
         self._workers.close()
 
     def _memory(self) -> dict[str, np.ndarray]:
@@ -389,10 +522,19 @@ class GameBatch:
 
     def _derive(self, match: int) -> None:
         """Computes what follows from a state that was written, contact forces included, and takes it."""
-        model = self.model_of(match)
+        model = self._model_of(match)
         mujoco.mj_forward(model, self.datas[match])
         mujoco.mj_rnePostConstraint(model, self.datas[match])
         self._state.take(match)
+
+    def _model_of(self, match: int) -> mujoco.MjModel:
+        self.game.fit(self.model, self._state.arena_radius[match])
+        return self.model
+
+    def _give_up(self) -> None:
+        """Takes all matches out of order and waits until no worker is at any of them."""
+        self._steps[_bounds(self._all)] = _Step()
+        self._workers.drain()
 
     def _blown_up(self, part: tuple[int, int], but: set[int]) -> dict[int, str]:
         """Notes on the matches, `but` some, whose state became not finite, or larger than the engine accepts.
@@ -419,12 +561,29 @@ class GameBatch:
             return actions, {}
         return faults.without_bad(actions), faults.of_actions(actions, first, self.game.seats)
 
-    def _expect_none_begun(self, part: tuple[int, int] | None = None) -> None:
-        """Raises where a step of these matches (None: of any) was begun and is not finished."""
+    def _expect_in_order(self, part: tuple[int, int] | None = None) -> None:
+        """Raises where a step of these matches (None: of any) is under way, or was cut off."""
         first, last = part or (0, self.num_matches)
-        for begun in self._begun:
-            if begun[0] < last and first < begun[1]:
-                raise RuntimeError(f"the step of matches {begun[0]} to {begun[1] - 1} was begun; finish it first.")
+        for (begin, end), step in self._steps.items():
+            if begin < last and first < end and not step.begun:
+                raise _interrupted((begin, end))
+        for begin, end in self._steps:
+            if begin < last and first < end:
+                raise RuntimeError(
+                    f"the step of matches {begin} to {end - 1} was begun; finish it first, or give it up by reset()."
+                )
+
+    def _expect_open(self, what: str) -> None:
+        if self._closed:
+            raise RuntimeError(f"{what} was called after close(): make a new batch.")
+
+    def _expect_match(self, match: int) -> None:
+        if not 0 <= match < self.num_matches:
+            raise ValueError(f"there is no match {match}; this batch has 0 to {self.num_matches - 1}.")
+
+    def _expect_seen(self, match: int) -> None:
+        self._expect_match(match)
+        self._expect_in_order((match, match + 1))
 
     def _vector(self, name: str, value: np.ndarray, length: int) -> np.ndarray:
         value = np.asarray(value, np.float64)
@@ -433,6 +592,17 @@ class GameBatch:
         if not np.isfinite(value).all():
             raise ValueError(f"{name}[{np.flatnonzero(~np.isfinite(value))[0]}] is not finite; nothing was changed.")
         return value
+
+
+def _interrupted(part: tuple[int, int]) -> Interrupted:
+    return Interrupted(
+        f"a step of matches {part[0]} to {part[1] - 1} was cut off by an exception: call reset(), or restore() a "
+        "checkpoint."
+    )
+
+
+def _streams(seed: int | np.random.SeedSequence, number: int) -> list[np.random.Generator]:
+    return [np.random.default_rng(s) for s in _sequence(seed).spawn(number)]
 
 
 def _sequence(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:

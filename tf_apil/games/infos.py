@@ -19,7 +19,8 @@ def of_match(game: Game, step: GameStep, match: int = 0) -> tuple[dict, dict]:
 
     Two keys are not the originals', and there only where they apply: `TimeLimit.truncated` is True where the match was
     cut off by a number of steps that is none of the rules' (its last state is then as good as any, as gym means it);
-    `fault` is a note where it ended because of an action or a state that was not finite.
+    `fault` is a note where it ended because of an action or a state that was not finite. That is an end for good: of
+    what would have come nothing can be expected.
 
     Args:
         game: the rules.
@@ -38,6 +39,6 @@ def of_match(game: Game, step: GameStep, match: int = 0) -> tuple[dict, dict]:
             info["winner"] = True
         if fault is not None:
             info["fault"] = fault
-        elif step.truncated[match]:
+        if step.truncated[match]:
             info["TimeLimit.truncated"] = True
     return both

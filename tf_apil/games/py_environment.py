@@ -28,8 +28,8 @@ class MatchEnvironment(py_environment.PyEnvironment):
     a transition that has been played or the border between two matches (LAST, FIRST), and none that was played is left
     out; this is what tf-agents' replay buffers, drivers and `Trajectory.is_boundary` expect.
 
-    The discount is 0 where the rules have ended the match, goal rewards at step 500 included, and 1 where it was cut
-    off (`GameStep.truncated`: `max_steps`, or at fault), so that a learner takes the value of what would have come.
+    The discount is 0 where the rules have ended the match, goal rewards at step 500 included, or a fault has. It is 1
+    where it was cut off after `max_steps` (`GameStep.truncated`): a learner takes the value of what would have come.
 
     An opponent that remembers starts every match with a fresh memory. Its chance and the matches' are streams of their
     own: nothing depends on the number of threads.

@@ -50,6 +50,17 @@ class Snapshot:
         if self._touch is not None and not self.touched[match]:
             self.touched[match] = self._touch.happens(self._datas[match])
 
+    def fields(self) -> dict[str, np.ndarray]:
+        """Copies of what it has of the engine's fields, by name."""
+        return {field: getattr(self, field).copy() for field in self._fields}
+
+    def put(self, fields: dict[str, np.ndarray]) -> None:
+        """Takes what `fields` gave, and writes it into every match's `MjData`."""
+        for field, values in fields.items():
+            getattr(self, field)[:] = values
+            for data, row in zip(self._datas, values, strict=True):
+                getattr(data, field)[:] = row
+
     def rows(self, matches: slice | np.ndarray) -> "Snapshot":
         """The same of some matches only: views for a slice, copies for an array of indices. It cannot `take`."""
         part = object.__new__(Snapshot)

@@ -17,7 +17,8 @@ class GameStep(NamedTuple):
         winner: `[M]` int: seat 0 or 1; -1 for a tie or a match still going on.
         final_observation: `[M, 2, D]` float32, the last of the old match where done, else equal to `observation`.
         elapsed_steps: `[M]` int, the length of the match so far, this step included.
-        truncated: `[M]` bool: done, but not by the rules: cut off after `max_steps`, or at fault.
+        truncated: `[M]` bool: done, but only because it was cut off after `max_steps`, so that a learner has to
+            estimate what would have come. False at fault: of such a state nothing can be expected.
         agent_done: `[M, 2]` bool, whether the player has fallen, as the originals' `info` tells it.
         terms: of each seat, the signed terms of its move reward by the originals' names, `[M]` each.
         faults: {match: note} of the matches that ended because of an action or a state that was not finite.
