@@ -1,7 +1,13 @@
 """Pictures: they show the match, in the size asked for, and a machine that cannot draw says so."""
 
+import concurrent.futures
 import contextlib
+import multiprocessing
+import os
+import pathlib
 import subprocess
+import sys
+import textwrap
 import types
 
 import mujoco
@@ -9,8 +15,9 @@ import numpy as np
 import pytest
 
 from tf_apil import games
-from tf_apil.games import rendering
+from tf_apil.games import match, rendering
 
+ROOT = pathlib.Path(__file__).parents[2]
 YSNP = "multicomp/YouShallNotPassHumans-v0"
 KICK = "multicomp/KickAndDefend-v0"
 
@@ -202,6 +209,96 @@ def test_a_closed_renderer_says_so(drawing, game):
     renderer.close()
     with pytest.raises(RuntimeError, match="closed Renderer"):
         renderer.frame(game.datas[0])
+
+
+# Threads and processes.
+
+
+def _in_a_thread(task):
+    """What `task()` returns or raises in another thread."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(task).result(60)
+
+
+def test_a_renderer_draws_in_its_own_thread_alone(drawing, game):
+    with rendering.Renderer(game.model, 64, 48) as renderer:
+        image = renderer.frame(game.datas[0])
+        with pytest.raises(rendering.RenderingUnavailable, match="was made in thread 'MainThread'.* make one in each"):
+            _in_a_thread(lambda: renderer.frame(game.datas[0]))
+
+        def draw():
+            with rendering.Renderer(game.model, 64, 48) as another:
+                return another.frame(game.datas[0])
+
+        np.testing.assert_array_equal(_in_a_thread(draw), image)
+        np.testing.assert_array_equal(renderer.frame(game.datas[0]), image)
+
+
+def test_a_renderer_may_be_closed_anywhere(drawing, game):
+    renderer = rendering.Renderer(game.model, 64, 48)
+    _in_a_thread(renderer.close)
+    with pytest.raises(RuntimeError, match="closed Renderer"):
+        renderer.frame(game.datas[0])
+    renderer.close()
+
+
+def test_a_forked_process_is_told_to_use_spawn(drawing):
+    """Whatever it does with what it has inherited, it does not hang. Where nobody has drawn before, it can draw."""
+    code = """
+        import os, signal
+        from tf_apil.games import match, rendering
+        rendering._probe = lambda candidate: None  # it works, as the test knows
+
+        def in_a_child(task):
+            child = os.fork()
+            if not child:
+                signal.alarm(20)  # a hang ends by it
+                try:
+                    task()
+                    print("done", flush=True)
+                except rendering.RenderingUnavailable as error:
+                    print(error, flush=True)
+                except BaseException as error:
+                    print(repr(error), flush=True)
+                os._exit(0)
+            print(os.waitpid(child, 0)[1], flush=True)
+
+        def drop():
+            global renderer
+            del renderer
+
+        match_ = match.Match("multicomp/SumoAnts-v0", "draft", 0, width=64, height=48)
+        match_.reset()
+        model, data = match_.game.model, match_.game.datas[0]
+        in_a_child(lambda: match_.frame())
+        match_.frame()
+        renderer = rendering.Renderer(model, 64, 48)
+        for task in (match_.frame, lambda: rendering.Renderer(model, 64, 48), lambda: renderer.frame(data)):
+            in_a_child(task)
+        for task in (match_.close, renderer.close, drop):
+            in_a_child(task)
+        assert match_.frame().std() > 5 and renderer.frame(data).std() > 5
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env={**os.environ, "MUJOCO_GL": rendering.backend()},
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["done", "0"] and lines[8:] == ["done", "0"] * 3, lines
+    for message, status in zip(lines[2:8:2], lines[3:8:2], strict=True):
+        assert message.startswith("this process was forked from one that has drawn") and "use spawn" in message
+        assert status == "0"
+
+
+def test_spawned_workers_draw(drawing, game):
+    """Though this process has drawn. What it draws is a match that was sent to it."""
+    with contextlib.closing(match.Match(KICK, "draft", 0, width=64, height=48)) as played:
+        played.reset()
+        expected = played.frame()
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            image = pool.apply(match.Match.frame, [played])
+    np.testing.assert_array_equal(image, expected)
 
 
 def test_an_unknown_camera_is_answered_with_the_known_ones(game):

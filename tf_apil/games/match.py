@@ -120,6 +120,10 @@ class Match:
             self._renderer = rendering.Renderer(model, *self._picture)
         return self._renderer.frame(self.game.datas[0])
 
+    def __getstate__(self) -> dict:
+        """All but what belongs to this process: a pickle or a copy goes on as this match does, and draws anew."""
+        return self.__dict__ | {"_renderer": None}
+
     def close(self) -> None:
         """Gives back the threads and what drawing holds. Nothing can be stepped or drawn afterwards."""
         self.is_on = False

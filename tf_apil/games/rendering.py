@@ -6,6 +6,9 @@
 MuJoCo draws through EGL (graphics card or Mesa), OSMesa (processor) or GLFW (a window system). It takes its choice from
 `MUJOCO_GL` at the moment it is imported, and without that variable takes GLFW, which needs a display. Here the choice
 is made when the first picture is asked for: `MUJOCO_GL` if set by then, else the first backend that works.
+
+OpenGL does not survive a fork: a process that was forked from one that has drawn cannot draw. Workers that are to draw
+must be started by "spawn". Threads can draw, each with a `Renderer` of its own.
 """
 
 import functools
@@ -14,6 +17,8 @@ import os
 import platform
 import subprocess
 import sys
+import threading
+import weakref
 
 import mujoco
 import numpy as np
@@ -43,7 +48,7 @@ context.free()
 
 
 class RenderingUnavailable(RuntimeError):
-    """This machine cannot draw; the message says what to install."""
+    """This machine, process or thread cannot draw; the message says what to install or to do."""
 
 
 def backend() -> str:
@@ -93,7 +98,7 @@ def _probe(candidate: str) -> str | None:
 class Renderer:
     """Draws states of one model. A context manager: what it holds on the graphics side is given back at its end.
 
-    It belongs to the thread that made it, as OpenGL contexts do.
+    It belongs to the process and the thread that made it, as OpenGL contexts do.
     """
 
     def __init__(
@@ -114,13 +119,14 @@ class Renderer:
             show_contacts: mark where the two players touch each other or the ball.
 
         Raises:
-            RenderingUnavailable: this machine cannot draw.
+            RenderingUnavailable: this machine cannot draw, or this process was forked from one that has drawn.
             ValueError: no such camera, or a size below 16 pixels.
         """
         if min(width, height) < 16:
             raise ValueError(f"a picture of {width} x {height} pixels was asked for; the least is 16 x 16.")
         self.model, self.width, self.height, self._show_contacts = model, width, height, show_contacts
         self._gl = self._context = None
+        self._home = os.getpid(), threading.current_thread()
         self._camera = cameras.make(model, camera, width / height)
         self._contacts = Contacts(model)
         self._scene = mujoco.MjvScene(model, maxgeom=2000)
@@ -128,6 +134,7 @@ class Renderer:
         self._option = mujoco.MjvOption()
         self._rect = mujoco.MjrRect(0, 0, width, height)
         self._gl = _new_gl_context(width, height)
+        _renderers.add(self)
         try:
             self._context = _new_drawing_context(self._gl, model, width, height)
         except BaseException:
@@ -145,9 +152,16 @@ class Renderer:
 
         Raises:
             RuntimeError: the renderer was closed.
+            RenderingUnavailable: it was made in another process or thread.
         """
         if self._context is None:
             raise RuntimeError("frame was called on a closed Renderer; make a new one.")
+        _expect_no_fork()
+        if not self._is_at_home:
+            raise RenderingUnavailable(
+                f"this Renderer was made in thread {self._home[1].name!r} and draws there alone, not in "
+                f"{threading.current_thread().name!r}: make one in each thread that draws."
+            )
         camera, everything = self._camera.at(data), mujoco.mjtCatBit.mjCAT_ALL.value
         mujoco.mjv_updateScene(self.model, data, self._option, None, camera, everything, self._scene)
         if self._show_contacts:
@@ -160,13 +174,24 @@ class Renderer:
         return np.ascontiguousarray(image[::-1])  # OpenGL counts rows from below
 
     def close(self) -> None:
-        """Gives back the contexts. The renderer cannot draw afterwards."""
-        if self._context is not None:
-            with self._gl.as_current():
-                self._context.free()
-        if self._gl is not None:
-            self._gl.free()
+        """Gives back the contexts. The renderer cannot draw afterwards.
+
+        In another thread than the one that made it, what it holds is only given back when the process ends.
+        """
+        if not self._is_at_home:
+            _keep(self)
+        else:
+            if self._context is not None:
+                with self._gl.as_current():
+                    self._context.free()
+            if self._gl is not None:
+                self._gl.free()
         self._gl = self._context = None
+
+    @property
+    def _is_at_home(self) -> bool:
+        process, thread = self._home
+        return process == os.getpid() and thread is threading.current_thread()
 
     def __enter__(self) -> "Renderer":
         return self
@@ -227,9 +252,13 @@ def _new_gl_context(width: int, height: int):
 
     Not `mujoco.GLContext`: that one was chosen when mujoco was imported, and without MUJOCO_GL needs a display.
     """
+    global _process
+    _expect_no_fork()
     name = backend()
     try:
-        return importlib.import_module(f"mujoco.{name}").GLContext(width, height)
+        context = importlib.import_module(f"mujoco.{name}").GLContext(width, height)
+        _process = os.getpid()
+        return context
     except Exception as error:  # of many kinds: PyOpenGL's own, AttributeError for a missing library, ImportError
         raise RenderingUnavailable(
             f"{name} works on this machine but not in this process ({error}): something else here uses another OpenGL "
@@ -249,3 +278,31 @@ def _new_drawing_context(gl, model: mujoco.MjModel, width: int, height: int) -> 
         view.offwidth, view.offheight = size
     mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
     return context
+
+
+_process: int | None = None  # the one in which OpenGL was used first
+_renderers: weakref.WeakSet = weakref.WeakSet()
+_kept: list[tuple] = []  # contexts that must not be freed where they are
+
+
+def _expect_no_fork() -> None:
+    if _process not in (None, os.getpid()):
+        raise RenderingUnavailable(
+            "this process was forked from one that has drawn, and OpenGL does not survive that: use spawn for workers "
+            "that draw (multiprocessing.get_context('spawn')), or draw in none before they are forked."
+        )
+
+
+def _keep(renderer: Renderer) -> None:
+    """Keeps what would be freed with the last reference to it."""
+    if renderer._gl is not None:
+        _kept.append((renderer._gl, renderer._context))
+
+
+def _keep_all() -> None:
+    """In a process that was forked, where freeing may hang as drawing does."""
+    for renderer in _renderers:
+        _keep(renderer)
+
+
+os.register_at_fork(after_in_child=_keep_all)
