@@ -370,6 +370,12 @@ def test_the_nearest_comes_first(name, meant):
         games.get(name)
 
 
+@pytest.mark.parametrize("name", [None, 3, ("multicomp/SumoAnts-v0",), b"SumoAnts-v0", ["a"]])
+def test_a_name_that_is_no_text(name):
+    with pytest.raises(ValueError, match="a game is named by a text such as 'multicomp/KickAndDefend-v0', not by "):
+        games.make(name)
+
+
 def test_a_name_like_nothing_lists_the_games():
     with pytest.raises(ValueError, match=f"no game 'qqq'. Games: .*{YSNP}"):
         games.make("qqq")

@@ -61,7 +61,29 @@ def test_an_id_that_is_taken_stays(monkeypatch):
     specs[YSNP] = theirs
     monkeypatch.setattr(gym.envs.registry, "env_specs", specs)
     gym_env.register()
-    assert specs[YSNP] is theirs and set(specs) == set(games.GAMES)
+    assert specs[YSNP] is theirs and set(games.GAMES) < set(specs)
+
+
+@pytest.mark.parametrize("game_id", games.GAMES)
+def test_an_id_without_its_namespace_gets_a_hint(game_id):
+    """From gym, and from whatever else takes ids."""
+    name = game_id.removeprefix("multicomp/")
+    hint = f"there is no game '{name}'. Did you mean '{game_id}'?"
+    with pytest.raises(gym.error.NameNotFound) as by_gym:
+        gym.make(name)
+    for make in (games.make, games.get):
+        with pytest.raises(ValueError) as by_games:
+            make(name)
+        assert str(by_games.value).startswith(hint) and str(by_gym.value).startswith(hint)
+
+
+def test_a_name_without_its_namespace_that_is_taken_stays(monkeypatch):
+    specs = gym.envs.registration.EnvSpecTree()
+    theirs = gym.envs.registration.EnvSpec("SumoAnts-v0", entry_point="elsewhere:theirs")
+    specs["SumoAnts-v0"] = theirs
+    monkeypatch.setattr(gym.envs.registry, "env_specs", specs)
+    gym_env.register()
+    assert specs["SumoAnts-v0"] is theirs and set(games.GAMES) < set(specs)
 
 
 @pytest.mark.parametrize("game_id", games.GAMES)
@@ -163,8 +185,10 @@ def test_the_limit_of_the_rules_truncates_nothing(make):
     assert not any("TimeLimit.truncated" in info for info in infos.values())
 
 
-def test_a_match_at_fault_says_so(make):
-    env = make(YSNP)
+@pytest.mark.parametrize("max_steps", [None, 1])
+def test_a_match_at_fault_says_so(make, max_steps):
+    """It is an end for good, not a cut."""
+    env = make(YSNP, max_steps=max_steps)
     env.reset()
     first, second = _zeros(env)
     second[4] = np.nan
@@ -174,7 +198,7 @@ def test_a_match_at_fault_says_so(make):
         assert "seat 1 (walker), motor 4 is nan" in info["fault"]
         assert "winner" not in info and "TimeLimit.truncated" not in info
     env.reset()
-    assert not env.step((first, first))[2]
+    assert env.step((first, first))[2] is bool(max_steps)
 
 
 @pytest.mark.parametrize("game_id", [YSNP, "multicomp/SumoAnts-v0"])
@@ -188,6 +212,52 @@ def test_the_last_state_stays_until_reset(make, game_id):
     np.testing.assert_array_equal(observations, env.match.game.observe(0))
     env.reset()
     assert not np.array_equal(env.get_state()[0], qpos) and not np.array_equal(env.get_state()[1], qvel)
+
+
+# What else the originals had.
+
+
+@pytest.mark.parametrize("game_id", games.GAMES)
+def test_what_scripts_for_the_originals_ask_for(make, game_id):
+    """Also through a wrapper, and of the seats."""
+    env, rules = make(game_id), games.get(game_id)
+    wrapped = gym.Wrapper(env)
+    env.reset()
+    for _ in range(3):
+        env.step(_zeros(env))
+    for each in (env, wrapped):
+        assert each.num_agents == each.n_agents == len(each.agents) == len(each.action_space) == 2
+        assert each.GOAL_REWARD == 1000 and (each.LEFT_GOAL, each.RIGHT_GOAL) == (-4, 4)
+        assert each.dt == rules.step_seconds
+    assert env._elapsed_steps == 3 and env._max_episode_steps == rules.max_episode_steps
+    qpos, qvel = env.get_state()
+    np.testing.assert_array_equal(env.state_vector(), [*qpos, *qvel])
+    if "Sumo" in game_id:
+        assert rules.radii[0] <= env.RADIUS <= rules.radii[1]
+    else:
+        assert np.isnan(env.RADIUS)
+
+    for seat, agent in env.agents.items():
+        assert (agent.id, agent.scope, agent.n_agents) == (seat, f"agent{seat}", 2)
+        assert agent.observation_space is env.observation_space[seat] and agent.action_space is env.action_space[seat]
+        assert (agent.obs_dim, agent.action_dim) == (rules.observation_dim, rules.action_dim)
+        root = env.match.game.model.joint(f"{agent.scope}/root")
+        start, velocity = root.qposadr[0], root.dofadr[0]
+        np.testing.assert_array_equal(agent.get_qpos(), qpos[start : start + 7 + agent.action_dim])
+        np.testing.assert_array_equal(agent.get_qvel(), qvel[velocity : velocity + 6 + agent.action_dim])
+        assert len(agent.get_other_qpos()) == len(qpos) - len(agent.get_qpos())
+    other = env.agents[1].get_other_qpos()
+    np.testing.assert_array_equal(other[-len(env.agents[0].get_qpos()) :], env.agents[0].get_qpos())
+    with pytest.raises(AttributeError, match="env_scene"):
+        _ = env.env_scene
+
+
+@pytest.mark.parametrize(
+    "game_id, max_steps, limit",
+    [(YSNP, None, 500), (YSNP, 7, 7), (YSNP, 600, 500), (ANTS, None, None), (ANTS, 600, 600)],
+)
+def test_the_limit_of_steps(make, game_id, max_steps, limit):
+    assert make(game_id, max_steps=max_steps)._max_episode_steps == limit
 
 
 # Seeds.

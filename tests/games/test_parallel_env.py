@@ -106,11 +106,22 @@ def test_another_limit_truncates(make):
     assert _end(make(YSNP, max_steps=7), elapsed_steps=6) == (False, True)
 
 
-def test_a_fault_truncates(make):
+def test_max_cycles_are_steps(make):
+    """As PettingZoo's environments call them."""
+    assert _end(make(YSNP, max_cycles=7), elapsed_steps=6) == (False, True)
+    assert _end(make(YSNP, max_cycles=7), elapsed_steps=5) == (False, False)
+    with pytest.raises(ValueError, match="max_steps=7 and max_cycles=7 are the same; give one of them"):
+        make(max_steps=7, max_cycles=7)
+    with pytest.raises(ValueError, match="max_cycles is 0; give at least 1"):
+        make(max_cycles=0)
+
+
+def test_a_fault_terminates(make):
+    """Nobody is to estimate what comes after an observation of zeros."""
     env = make()
     env.reset(seed=0)
     observations, rewards, terminations, truncations, infos = env.step(_zeros(env) | {"walker": np.full(17, np.inf)})
-    assert not any(terminations.values()) and all(truncations.values()) and not env.agents
+    assert all(terminations.values()) and not any(truncations.values()) and not env.agents
     assert all("seat 1 (walker), motor 0 is inf" in info["fault"] for info in infos.values())
     assert not any(rewards.values()) and not np.any(list(observations.values()))
 

@@ -1,5 +1,8 @@
 """The games as a batched tf-agents environment: no transition is lost, and none is made up."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from tf_agents.environments import tf_py_environment
@@ -137,17 +140,20 @@ def test_the_discount_tells_an_end_from_a_cut():
         assert environment.last_step.winner.tolist() == [-1, 0 if discount == 0 else -1]
 
 
-def test_a_match_at_fault_is_cut():
-    environment = _environment()
+@pytest.mark.parametrize("max_steps", [None, 1])
+def test_a_match_at_fault_has_ended_for_good(max_steps):
+    """Its last observation is all zeros: a learner must not take the value of that."""
+    environment = _environment(max_steps=max_steps)
     environment.reset()
     actions = np.zeros((2, 17), np.float32)
     actions[0, 3] = np.nan
     time_step = environment.step(actions)
-    assert time_step.step_type.tolist() == [LAST, MID] and time_step.discount.tolist() == [1, 1]
+    assert time_step.step_type.tolist() == [LAST, LAST if max_steps else MID]
+    assert time_step.discount.tolist() == [0, 1]
     assert "seat 0 (blocker), motor 3 is nan" in environment.last_step.faults[0]
     assert time_step.reward.tolist() == [0, 0] and not time_step.observation[0].any()
     time_step = environment.step(np.zeros((2, 17), np.float32))
-    assert time_step.step_type.tolist() == [FIRST, MID] and time_step.observation[0].any()
+    assert time_step.step_type.tolist() == [FIRST, FIRST if max_steps else MID] and time_step.observation[0].any()
 
 
 @pytest.mark.parametrize("seat", [0, 1])
@@ -171,8 +177,8 @@ def test_what_a_step_returned_is_not_overwritten():
     copies = [[np.copy(array) for array in time_step] for time_step in kept]
     for action in _actions(environment, 5, seed=1):
         environment.step(action)
-    for time_step, copy in zip(kept, copies, strict=True):
-        for array, expected in zip(time_step, copy, strict=True):
+    for time_step, copied in zip(kept, copies, strict=True):
+        for array, expected in zip(time_step, copied, strict=True):
             np.testing.assert_array_equal(array, expected)
 
 
@@ -239,3 +245,17 @@ def test_options_that_do_not_exist():
         MatchEnvironment(game, 0, policy, reward="shaped")
     with pytest.raises(ValueError, match=r"policy 'zero' \(122 .*cannot sit in seat 1 of multicomp/YouShallNotPass"):
         MatchEnvironment(game, 0, ZeroPolicy(122, 8))
+
+
+@pytest.mark.parametrize("way", [lambda original: pickle.loads(pickle.dumps(original)), copy.deepcopy])
+def test_a_copy_goes_on(way):
+    """With its opponent, its memory and its chance."""
+    for opponent in (None, RandomPolicy(380, 17), CountingPolicy(games.get(YSNP))):
+        environment = _environment(opponent=opponent, max_steps=5)
+        environment.reset()
+        for action in _actions(environment, 3):
+            environment.step(action)
+        copied = way(environment)
+        for action in _actions(environment, 6, seed=1):
+            for array, expected in zip(copied.step(action), environment.step(action), strict=True):
+                np.testing.assert_array_equal(array, expected)

@@ -19,8 +19,10 @@ from tf_apil.games.match import Match
 with contextlib.redirect_stderr(io.StringIO()):  # gym says that it is unmaintained; tf-agents needs this version
     import gym
 
+from tf_apil.games.gym_originals import Originals  # isort: skip  (after gym was imported in silence)
 
-class GymMatch(gym.Env):
+
+class GymMatch(Originals, gym.Env):
     """One match of a game, for both seats at once.
 
     | method           | what it returns                                                                       |
@@ -31,6 +33,8 @@ class GymMatch(gym.Env):
 
     A reward is goal reward + move reward; `infos.of_match` lists what the dictionaries hold. Actions are not clipped:
     the engine does that, as in the originals. When a match has ended, `step` needs a `reset` first.
+
+    `gym_originals.Originals` lists what else the originals had: `num_agents`, `agents`, `dt` and more.
 
     As in the originals, RunToGoal has no limit of time unless `max_steps` sets one. Limits of time that belong to the
     rules are in the rules: gym's `TimeLimit` is not used.
@@ -62,8 +66,8 @@ class GymMatch(gym.Env):
         game = self.match.game
         game.max_steps = max_steps
         limit, endless = np.float32(game.game.control_limit), np.float32(np.inf)
-        self.observation_space = _pair(gym.spaces.Box(-endless, endless, (game.observation_dim,), np.float32))
-        self.action_space = _pair(gym.spaces.Box(-limit, limit, (game.action_dim,), np.float32))
+        self.observation_space = _pair(endless, game.observation_dim)
+        self.action_space = _pair(limit, game.action_dim)
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / game.game.step_seconds)}
         self._seed: int | None = None
 
@@ -131,15 +135,51 @@ class GymMatch(gym.Env):
         """Gives back what drawing holds."""
         self.match.close()
 
+    def __getstate__(self) -> dict:
+        """What a pickle or a copy is made of. gym's spaces cannot be read back once they have drawn something."""
+        spaces = {name: [_without_chance(space) for space in getattr(self, name)] for name in _SPACES}
+        return self.__dict__ | spaces
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        for name in _SPACES:
+            setattr(self, name, gym.spaces.Tuple([_with_chance(*space) for space in state[name]]))
+
 
 def register() -> None:
-    """Makes gym know the ids. One that is taken, say by the originals, stays as it is."""
+    """Makes gym know the ids. One that is taken, say by the originals, stays as it is.
+
+    An id without its namespace is known too, but only to say what it lacks.
+    """
     known = gym.envs.registry.env_specs
     for game_id in registry.GAMES:
         if game_id not in known:
             # No wrapper of gym's: a match tells by itself where a reset is missing, at its end too.
             gym.register(game_id, entry_point=GymMatch, kwargs={"game_id": game_id}, order_enforce=False)
+        name = game_id.partition("/")[2]
+        if name not in known:
+            gym.register(name, entry_point=_no_namespace, kwargs={"game_id": game_id}, order_enforce=False)
 
 
-def _pair(space: gym.spaces.Space) -> gym.spaces.Tuple:
-    return gym.spaces.Tuple([space, type(space)(space.low, space.high, dtype=space.dtype)])
+def _no_namespace(game_id: str) -> None:
+    raise gym.error.NameNotFound(registry.without_namespace(game_id.partition("/")[2]))
+
+
+_SPACES = ("observation_space", "action_space")
+
+
+def _pair(limit: np.float32, width: int) -> gym.spaces.Tuple:
+    return gym.spaces.Tuple([gym.spaces.Box(-limit, limit, (width,), np.float32) for _ in range(2)])
+
+
+def _without_chance(space: gym.spaces.Box) -> tuple[gym.spaces.Box, dict | None]:
+    random = space._np_random
+    state = None if random is None else random.bit_generator.state
+    return gym.spaces.Box(space.low, space.high, dtype=space.dtype), state
+
+
+def _with_chance(space: gym.spaces.Box, state: dict | None) -> gym.spaces.Box:
+    if state is not None:
+        space.seed(0)
+        space._np_random.bit_generator.state = state
+    return space

@@ -29,8 +29,9 @@ class ParallelMatch(pettingzoo.ParallelEnv):
     **Terminated** is a match that the rules have ended, step 500 of those games included that know it: their rules
     name a winner or losers there and give goal rewards, so that nothing is left to come that a learner could have to
     estimate. (That only Sumo's observation shows the time makes the other games a little harder to predict, and no
-    less finished.) **Truncated** is a match that was cut off after `max_steps`, as RunToGoal is after 500 steps unless
-    told otherwise, or that had to be given up (`infos[agent]["fault"]`). Both seats always end together.
+    less finished.) So is one that had to be given up (`infos[agent]["fault"]`): its last observation is all zeros, of
+    which there is nothing to estimate. **Truncated** is a match that was cut off after `max_steps`, as RunToGoal is
+    after 500 steps unless told otherwise. Both seats always end together.
 
     A reward is goal reward + move reward, as the originals' `step` returns it; `infos` hold the parts
     (`tf_apil.games.infos`).
@@ -45,6 +46,7 @@ class ParallelMatch(pettingzoo.ParallelEnv):
         game_id: str,
         physics: str = "original",
         max_steps: int | None = None,
+        max_cycles: int | None = None,
         render_mode: str | None = None,
         width: int = 640,
         height: int = 480,
@@ -56,12 +58,19 @@ class ParallelMatch(pettingzoo.ParallelEnv):
             game_id: an id of `GAMES`.
             physics: a name of `physics.PHYSICS`.
             max_steps: cut a match off after so many steps; None: after 500 in RunToGoal, else never.
+            max_cycles: the same by the name that PettingZoo's environments give it.
             render_mode: None, or "rgb_array" for `[height, width, 3]` uint8.
             width, height, camera: of pictures.
 
         Raises:
-            ValueError: no such game, physics or render mode, or `max_steps` below 1.
+            ValueError: no such game, physics or render mode, `max_steps` below 1, or both it and `max_cycles`.
         """
+        if max_cycles is not None:
+            if max_steps is not None:
+                raise ValueError(f"max_steps={max_steps} and max_cycles={max_cycles} are the same; give one of them.")
+            if max_cycles < 1:
+                raise ValueError(f"max_cycles is {max_cycles}; give at least 1, or None.")
+            max_steps = max_cycles
         if render_mode not in (None, *RENDER_MODES):
             raise ValueError(f"render mode {render_mode!r} does not exist here; use None or 'rgb_array'.")
         self.match = Match(game_id, physics, None, max_steps, width, height, camera)

@@ -11,6 +11,7 @@ from tf_apil.games.run_to_goal import RunToGoalAnts, RunToGoalHumans
 from tf_apil.games.sumo import SumoAnts, SumoAntsAutoContact, SumoHumans, SumoHumansAutoContact
 from tf_apil.games.you_shall_not_pass import YouShallNotPassHumans
 
+NAMESPACE = "multicomp"
 GAMES: dict[str, type[Game]] = {
     "multicomp/KickAndDefend-v0": KickAndDefend,
     "multicomp/RunToGoalAnts-v0": RunToGoalAnts,
@@ -29,12 +30,21 @@ def get(game_id: str) -> type[Game]:
     Raises:
         ValueError: no such game; the message names the nearest ids and all there are.
     """
+    if not isinstance(game_id, str):
+        raise ValueError(f"a game is named by a text such as {next(iter(GAMES))!r}, not by {game_id!r}.")
     if game_id in GAMES:
         return GAMES[game_id]
+    if f"{NAMESPACE}/{game_id}" in GAMES:
+        raise ValueError(without_namespace(game_id))
     names = {name.lower(): name for name in GAMES} | {name.split("/")[1].lower(): name for name in GAMES}
     near = dict.fromkeys(names[n] for n in difflib.get_close_matches(game_id.lower(), names, n=3, cutoff=0.4))
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(f"there is no game {game_id!r}.{hint} Games: {', '.join(GAMES)}.")
+
+
+def without_namespace(name: str) -> str:
+    """What to tell whoever names a game without the first part of its id."""
+    return f"there is no game {name!r}. Did you mean '{NAMESPACE}/{name}'? Ids have a namespace."
 
 
 def make(
