@@ -253,7 +253,7 @@ PLAYS = {"step": CALLS["step"], "by halves": _by_halves, "reset": CALLS["reset"]
 
 @pytest.mark.parametrize("play", PLAYS)
 def test_an_interruption_at_some_lines(play):
-    assert _interrupt_everywhere(29, 5, PLAYS[play]) >= 5
+    assert _interrupt_everywhere(29, 5, PLAYS[play]) >= 3
 
 
 @pytest.mark.slow
