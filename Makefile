@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 ROOT_DIR ?= runs/demo
 DEMO_FLAGS ?=
+PYTEST_FLAGS ?=
 RUN = .venv/bin/python
 
 .PHONY: demo test test-slow lint bench clean
@@ -9,8 +10,9 @@ RUN = .venv/bin/python
 demo: .venv/installed
 	$(RUN) -m binaries.demo --root_dir=$(ROOT_DIR) $(DEMO_FLAGS)
 
+# Two processes of under 2 GiB each; PYTEST_FLAGS="-n 0" for one, or as many as there are cores.
 test: .venv/installed
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_FLAGS)
 
 test-slow: .venv/installed
 	$(RUN) -m pytest -m slow

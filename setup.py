@@ -31,7 +31,7 @@ PETTINGZOO = ["pettingzoo>=1.27,<2", "gymnasium>=1.3,<1.4"]
 
 EXTRAS_REQUIRE = {
     "pettingzoo": PETTINGZOO,
-    "dev": ["pytest>=8", "hypothesis>=6", "ruff==0.17.5", *PETTINGZOO],
+    "dev": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6", "ruff==0.17.5", *PETTINGZOO],
 }
 
 setuptools.setup(

@@ -1,5 +1,6 @@
 """Fixtures that all tests share. Published and recorded files are found through the environment, never by a path."""
 
+import gc
 import json
 import os
 import pathlib
@@ -30,6 +31,23 @@ def vectors() -> pathlib.Path:
 def zoo_dir() -> pathlib.Path:
     """The folder of the published weight files."""
     return _folder("TF_APIL_ZOO")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freed(request):
+    """Frees what a module's tests have made, so that a process stays below 2 GiB however many of them it runs.
+
+    What the module has cached, and what TensorFlow Probability has: tensors that have been through a distribution,
+    which keep their graphs, and with them the learners that these are of.
+    """
+    yield
+    for thing in vars(request.module).values():
+        if hasattr(thing, "cache_clear") and thing.__module__ == request.module.__name__:
+            thing.cache_clear()
+    probability = sys.modules.get("tensorflow_probability")
+    if probability is not None:
+        vars(probability.bijectors.Bijector)["_cache"].storage.clear()
+    gc.collect()
 
 
 @pytest.fixture

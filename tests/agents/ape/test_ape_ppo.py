@@ -13,6 +13,7 @@ from tf_apil.agents.ape.point_goal import PointGoal
 from tf_apil.agents.ape.ppo import EnsemblePPOLearner, Play
 from tf_apil.agents.ape.seats import GridSeat, SeatStep
 from tf_apil.agents.ape.vector_ensemble import EXPERTS, OBSERVER, EnsembleActor, VectorEnsemble
+from tf_apil.models import optimizers
 
 SMALL = GridWorld(size=(4, 4), cap=16)
 
@@ -196,7 +197,7 @@ def test_a_step_is_along_the_papers_gradient(name, monkeypatch):
     exact gradient of J, and it is a (gradient of the ensemble's return) - b (of the observer's) with b / a = beta,
     which the ratio of lengths and the common scale of rewards are there for.
     """
-    monkeypatch.setattr(tf.keras.optimizers, "Adam", lambda rate, epsilon: tf.keras.optimizers.SGD(rate))
+    monkeypatch.setattr(optimizers, "Adam", lambda rate, epsilon: tf.keras.optimizers.SGD(rate))
     grid, beta, logits = GridWorld(size=(3, 3), cap=30), 0.6, _ring()
     with gin.unlock_config():
         gin.bind_parameter("VectorEnsemble.hidden", ())  # one-hot states: a table of logits

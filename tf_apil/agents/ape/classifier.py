@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil.agents.ape.ensemble import Tower
-from tf_apil.models import variables
+from tf_apil.models import optimizers, variables
 from tf_apil.models.named_arrays import joined, under
 
 
@@ -71,7 +71,7 @@ class PosteriorMixing:
         }  # fmt: skip
         self._seed, self._epochs, self._minibatch = seed, num_epochs, minibatch
         self._tower = Tower((observation_dim, *hidden, num_experts), 1, np.random.default_rng([seed, 2]), 0.01)
-        self._optimizer = tf.keras.optimizers.Adam(learning_rate)
+        self._optimizer = optimizers.Adam(learning_rate)
         self._optimizer.build(self._variables())
 
     def snapshot(self):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_apil.agents.ape.clone_networks import Categorical, CloneActor, CloneNetwork, Mixture, NumpyClone, Scale
 from tf_apil.agents.ape.seats import Demonstrations
-from tf_apil.models import normalizers
+from tf_apil.models import normalizers, optimizers
 from tf_apil.models.named_arrays import check_fit, joined, under
 
 MEMORIES = ("none", "recurrent")
@@ -132,7 +132,7 @@ class Cloner:
             np.random.default_rng(self._weights_seed),
         )  # fmt: skip
         self._weights = list(self._network.weights.values())
-        self._optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
+        self._optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
         self._optimizer.build(self._weights)
         self._beginning = [v.numpy() for v in (*self._weights, *self._optimizer.variables)]
 

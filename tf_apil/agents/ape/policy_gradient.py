@@ -12,7 +12,7 @@ from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.observer_weight import ObserverWeight
 from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.agents.ape.study import GridStudy
-from tf_apil.models import variables
+from tf_apil.models import optimizers, variables
 from tf_apil.models.named_arrays import under
 
 
@@ -90,8 +90,8 @@ class PolicyGradientLearner:
             seed, num_episodes, discount, entropy_coefficient,
         )  # fmt: skip
         self._rates = learning_rate, value_learning_rate
-        self._policy_optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
-        self._value_optimizer = tf.keras.optimizers.Adam(value_learning_rate, epsilon=1e-5)
+        self._policy_optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
+        self._value_optimizer = optimizers.Adam(value_learning_rate, epsilon=1e-5)
         self._policy_optimizer.build(self.ensemble.policy_weights)
         self._value_optimizer.build(self.ensemble.value_weights)
 

@@ -25,7 +25,7 @@ from tf_apil.agents.ape.vector_ensemble import (
 from tf_apil.agents.ppo import advantages
 from tf_apil.agents.ppo.agent import ClippedAgent, distance
 from tf_apil.games import streams
-from tf_apil.models import normalizers, variables
+from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.named_arrays import under
 
 
@@ -199,7 +199,7 @@ class EnsemblePPOLearner:
         self._observations = normalizers.RunningMoments((seat.observation_dim,)) if normalize_observations else None
         self._rewards = normalizers.RewardScaler(num_episodes, discount)
         self._lengths = np.full(2, np.nan)  # running mean lengths of the two kinds of episodes
-        self._optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
+        self._optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
         self._agent = ClippedAgent(
             ActorNetwork(self.ensemble),
             ValueNetwork(self.ensemble),

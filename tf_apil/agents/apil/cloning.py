@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.models import variables
+from tf_apil.models import optimizers, variables
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import joined, under
 
@@ -27,7 +27,7 @@ class Cloner:
         self.model = model
         layers = (*model.policy_tower, model.policy_mean)
         self._weights = [w for layer in layers for w in layer.trainable_weights] + [model.log_std]
-        self.optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
+        self.optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
         self.optimizer.build(self._weights)
 
     def learn(self, observation: np.ndarray, actual: np.ndarray, batches: np.ndarray) -> dict[str, float]:

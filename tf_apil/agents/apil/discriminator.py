@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.models import variables
+from tf_apil.models import optimizers, variables
 from tf_apil.models.named_arrays import joined, under
 
 
@@ -38,7 +38,7 @@ class Discriminator:
 
         self.model = tf.keras.Sequential([dense(units, s) for units, s in zip((*hidden, 1), seeds, strict=True)])
         self.model.build((None, observation_dim + action_dim))
-        self.optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
+        self.optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
         self.optimizer.build(self.model.trainable_weights)
 
     def reward(self, observation: np.ndarray, action: np.ndarray) -> np.ndarray:

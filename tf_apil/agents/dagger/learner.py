@@ -4,7 +4,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.models import normalizers
+from tf_apil.models import normalizers, optimizers
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.policy import LearningPolicy
 
@@ -31,7 +31,7 @@ class DaggerLearner:
         """Builds the network; `num_epochs` passes over all observations follow each `add`."""
         self.model = ActorCritic(observation_dim, action_dim, hidden, seed=seed, name="actor_critic")
         self._observations = normalizers.RunningMoments((observation_dim,))
-        self._optimizer = tf.keras.optimizers.Adam(learning_rate)
+        self._optimizer = optimizers.Adam(learning_rate)
         self._weights = [
             w for layer in (*self.model.policy_tower, self.model.policy_mean) for w in layer.trainable_weights
         ]

@@ -8,7 +8,7 @@ from tf_apil.agents.finetune import loss, sequences
 from tf_apil.agents.finetune.policy import ZooLearningPolicy
 from tf_apil.agents.ppo import advantages
 from tf_apil.agents.ppo.learner import Experience
-from tf_apil.models import normalizers, variables
+from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.named_arrays import under
 from tf_apil.rollouts import Rollout
 from zoo_loader import models, policy_model
@@ -137,7 +137,7 @@ class FineTuneLearner:
         }
         self._optimizers = {}
         for name, weights in self._weights.items():
-            self._optimizers[name] = tf.keras.optimizers.Adam(self.settings["learning_rate"], epsilon=1e-5)
+            self._optimizers[name] = optimizers.Adam(self.settings["learning_rate"], epsilon=1e-5)
             self._optimizers[name].build(weights)
         self._update = tf.function(self._update_in_graph)  # of these variables, and no others
 

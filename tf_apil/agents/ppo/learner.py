@@ -9,7 +9,7 @@ from tf_agents.specs import tensor_spec
 
 from tf_apil.agents.ppo import advantages, networks
 from tf_apil.agents.ppo.agent import ClippedAgent, distance
-from tf_apil.models import normalizers, variables
+from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import under
 from tf_apil.models.policy import LearningPolicy
@@ -108,7 +108,7 @@ class PPOLearner:
         self.model.log_std.assign(tf.fill([action_dim], float(initial_log_std)))
         self.observations = normalizers.RunningMoments((observation_dim,))
         self.rewards = normalizers.RewardScaler(num_matches, discount)
-        self.optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5)
+        self.optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
         self._num_epochs, self._num_minibatches = num_epochs, num_minibatches
         self._discount, self._lambda, self._clip, self._seed = discount, lambda_, clip, seed
 

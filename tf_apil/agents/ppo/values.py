@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil.agents.ppo import advantages
-from tf_apil.models import normalizers, variables
+from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.actor_critic import ActorCritic, NumpyActorCritic
 from tf_apil.models.named_arrays import under
 
@@ -39,7 +39,7 @@ class ValueLearner:
         """
         self.model = ActorCritic(observation_dim, 1, hidden, seed=seed, name="value")
         self.rewards = normalizers.RewardScaler(num_matches, discount)
-        self.optimizer = tf.keras.optimizers.Adam(learning_rate, epsilon=1e-5, global_clipnorm=gradient_norm)
+        self.optimizer = optimizers.Adam(learning_rate, epsilon=1e-5, global_clipnorm=gradient_norm)
         self._weights = [
             w for layer in (*self.model.value_tower, self.model.value_head) for w in layer.trainable_weights
         ]

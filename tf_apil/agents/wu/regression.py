@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.models import variables
+from tf_apil.models import optimizers, variables
 from tf_apil.models.named_arrays import joined, under
 
 
@@ -35,7 +35,7 @@ class Regressor:
         """
         self.layers = layers
         self._weights = [w for layer in layers for w in layer.trainable_weights]
-        self.optimizer = tf.keras.optimizers.Adam(learning_rate)
+        self.optimizer = optimizers.Adam(learning_rate)
         self.optimizer.build(self._weights)
         self._seed, self._num_epochs, self._batch_size = seed, num_epochs, batch_size
 
