@@ -111,6 +111,12 @@ class Table:
         """`[M, 2, D]`, own first: what a seat will act on in the next turns."""
         return np.concatenate([self._seen_by(seat, half) for half in self.game.halves])
 
+    def values(self, seat: int) -> np.ndarray:
+        """`[M]`, what the critic of the policy in `seat` (`opponents.critic.WithCritic`) thinks of what it will act on
+        in the next turns."""
+        policy, state = self.policies[seat], self._states[seat]
+        return policy.value(np.ascontiguousarray(self.seen_by(seat)[:, 0]), state)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All that decides how play goes on, by name, for a checkpoint: the matches, what is seen of them, the states
         and the chance of the policies. Only between two calls of `turns`."""
@@ -219,6 +225,7 @@ class Rollout(NamedTuple):
         observation: `[T, M, 2, D]` float32, as the learner saw it.
         action: `[T, M, 2, A]` float32.
         info: what the learner's policy kept of every step, `[T, M, ...]` by name (`models.policy.LearningPolicy`).
+        other_info: what the other seat's policy kept of every step, `[T, M, ...]` by name.
         last_observation: `[M, 2, D]` after the last step, for bootstrapping.
         sparse_reward, dense_reward: `[T, M, 2]`.
         done: `[T, M]` bool.
@@ -233,6 +240,7 @@ class Rollout(NamedTuple):
     observation: np.ndarray
     action: np.ndarray
     info: dict[str, np.ndarray]
+    other_info: dict[str, np.ndarray]
     last_observation: np.ndarray
     sparse_reward: np.ndarray
     dense_reward: np.ndarray
@@ -258,6 +266,7 @@ def collect(table: Table, seat: int, num_steps: int) -> Rollout:
             "observation": turn.seen_by(seat),
             "action": np.stack([own.action, other.action], axis=1),
             **{"info/" + name: value for name, value in own.info.items()},
+            **{"other_info/" + name: value for name, value in other.info.items()},
             "sparse_reward": step.sparse_reward[:, pair],
             "dense_reward": step.dense_reward[:, pair],
             "done": step.done,
@@ -274,13 +283,13 @@ def collect(table: Table, seat: int, num_steps: int) -> Rollout:
         for row in np.flatnonzero(step.truncated):
             cut_off.append((t, matches.start + int(row)))
             cut_observation.append(turn.seen_last_by(seat)[row])
-    info = {name[5:]: rows.pop(name) for name in list(rows) if name.startswith("info/")}
+    infos = {prefix: under(rows, f"{prefix}/") for prefix in ("info", "other_info")}
     return Rollout(
-        info=info,
+        **infos,
         last_observation=table.seen_by(seat),
         cut_off=np.array(cut_off, int).reshape(-1, 2),
         cut_observation=np.array(cut_observation, np.float32).reshape(-1, 2, table.game.observation_dim),
-        **rows,
+        **{name: value for name, value in rows.items() if "/" not in name},
     )
 
 

@@ -56,6 +56,15 @@ def test_settings_that_cannot_be(kind, setting, said):
 
 
 @pytest.mark.parametrize("setting, said", [
+    ({"critic_weight": -1.0}, "Task.critic_weight is -1.0; it must lie 0 or more"),
+    ({"critic_scale": 0.0}, "Task.critic_scale is 0.0; it must be a positive number"),
+])  # fmt: skip
+def test_attacks_that_cannot_be(setting, said):
+    with pytest.raises(ValueError, match=said):
+        Task(**setting)
+
+
+@pytest.mark.parametrize("setting, said", [
     ({"original_opponent_probability": 1.2}, "is 1.2; it must lie between 0 and 1"),
     ({}, "adversaries is empty, and 0.5 of the matches are theirs"),
     ({"adversaries": "a"}, "adversaries is the text 'a'; give a tuple"),

@@ -189,7 +189,11 @@ METHODS = {
     "APILLearner, enhanced": ["APILLearner.enhancement = 1.0"],
     "APILLearner, cloned": ["APILLearner.imitator = 'clone'", "APILLearner.sees_victim = False"],
     "WuLearner": [],
-}
+    "PPOLearner, shaped by the victim's critic": [
+        "Task.victim = 'tf_apil/YouShallNotPassHumans-v0/walker-v1'", "Task.critic_weight = @shaping/Linear()",
+        "shaping/Linear.start = 2.0",
+    ],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -197,9 +201,10 @@ def test_an_interrupted_run_equals_an_unbroken_one(tmp_path, clean_gin, name):
     """Learner, imitator, discriminator, normalisers, matches, chance and annealers all continue, to the bit."""
     learner = name.split(",")[0]
     clean_gin.parse_config([
-        *BINDINGS, *METHODS[name], f"train_eval.learner = @{learner}", "Task.victim = 'random'",
+        *BINDINGS, f"train_eval.learner = @{learner}", "Task.victim = 'random'",
         "Task.dense_fraction = @Linear()", "Linear.start = 1.0", "Linear.fraction = 0.5",
         "Task.adversary_mask = 'additive_noise'", "Task.opponent_action_noise = 0.1", "Task.physics = 'draft'",
+        *METHODS[name],
     ])  # fmt: skip
     unbroken = _train(tmp_path / "unbroken", 4)
     run = lib.Run(lib.Task(), tmp_path / "broken", None, 0, 2, None, *_learner_and_steps(clean_gin, 4))
@@ -225,7 +230,7 @@ def _weights(learner) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_learning_rate_of_nothing_moves_no_weight(tmp_path, clean_gin, name):
-    clean_gin.parse_config([*BINDINGS, *METHODS[name], "Task.victim = 'random'"])
+    clean_gin.parse_config([*BINDINGS, "Task.victim = 'random'", *METHODS[name]])
     learner = clean_gin.get_configurable(name.split(",")[0])
     moved = {}
     for fraction in (0.0, 1.0):
@@ -237,6 +242,34 @@ def test_a_learning_rate_of_nothing_moves_no_weight(tmp_path, clean_gin, name):
         moved[fraction] = [key for key in before if np.abs(after[key] - before[key]).max() > 0]
     assert moved[0.0] == []
     assert len(moved[1.0]) > 0.7 * len(before)  # an imitator that is cloned has no use for its V
+
+
+def test_the_victims_critic_shapes_the_reward(tmp_path):
+    """What the learner is given at weight w, less what it is given at weight 0, is w (gamma Phi(s') - Phi(s))."""
+    rewards = {}
+
+    def shaped(weight: float):
+        """A run after its first rollout, and that rollout; the learner only looks on."""
+        task = lib.Task(victim="tf_apil/YouShallNotPassHumans-v0/walker-v1", critic_weight=weight, physics="draft",
+                        num_matches=2, steps_per_match=16)  # fmt: skip
+        run, seen = lib.Run(task, tmp_path / str(weight), None, 0, 2, None, lib.PPOLearner, BATCH), []
+
+        def look(rollout, reward, iteration):
+            seen.append(rollout)
+            rewards[weight] = reward
+            return {}
+
+        run.learner.learn_from = look
+        run.train_one_iteration()
+        return run, seen[0]
+
+    shaped(0.0)
+    run, rollout = shaped(3.0)
+    value = np.concatenate([rollout.other_info["value"], run.table.values(1)[None]])
+    assert value.std() > 0 and not rollout.done.any()
+    expected = 3.0 * 0.01 * (value[:-1] - 0.99 * value[1:])
+    np.testing.assert_allclose(rewards[3.0][..., 0] - rewards[0.0][..., 0], expected, atol=1e-6)
+    np.testing.assert_array_equal(rewards[3.0][..., 1], rewards[0.0][..., 1])
 
 
 def test_a_learning_rate_that_falls(tmp_path, clean_gin):

@@ -60,6 +60,7 @@ class Contest:
         physics_lib.get(self.physics)
 
     learner = "learner"  # what it is called in texts
+    annealed = ("dense_fraction", "opponent_action_noise")  # the settings that may change over a run
 
     @property
     def seat(self) -> int:
@@ -96,7 +97,7 @@ class Contest:
     def settings(self) -> dict:
         """All of it, as JSON values."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        for key in ("dense_fraction", "opponent_action_noise"):
+        for key in self.annealed:
             values[key] = annealing.of(values[key]).settings
         return {f"{type(self).__name__}.{key}": value for key, value in values.items()}
 
@@ -115,11 +116,25 @@ class Task(Contest):
     Attributes: those of `Contest`, and
 
         victim_deterministic: whether the victim acts by its mean while the adversary trains.
+        critic_weight: w, how much the victim's own critic shapes the adversary's reward,
+            r' = r + w (gamma Phi(s') - Phi(s))  with  Phi(s) = -critic_scale V_victim(s)  (`agents.shaping`); a number
+            or an annealer. White-box: it reads the victim's value network. 0: not at all.
+        critic_scale: from the units of the critic's values to those of the adversary's reward. The zoo's critics tell
+            the game's reward, which the adversary's is 0.01 of.
     """
 
     victim_deterministic: bool = False
+    critic_weight: float | annealing.Annealer = 0.0
+    critic_scale: float = 0.01
 
     learner = "adversary"
+    annealed = (*Contest.annealed, "critic_weight")
+
+    def __post_init__(self):
+        super().__post_init__()
+        annealing.within(self.critic_weight, np.inf, "Task.critic_weight")
+        if not self.critic_scale > 0:
+            raise ValueError(f"Task.critic_scale is {self.critic_scale!r}; it must be a positive number.")
 
     @property
     def seat(self) -> int:

@@ -29,6 +29,7 @@ import tqdm.auto
 from absl import logging
 
 from tf_apil import games, rollouts, serving
+from tf_apil.agents import shaping
 from tf_apil.agents.apil.learner import APILLearner
 from tf_apil.agents.apl.learner import APLLearner
 from tf_apil.agents.finetune.learner import FineTuneLearner
@@ -39,7 +40,7 @@ from tf_apil.evaluation import matches, tables
 from tf_apil.games import physics as physics_lib
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import joined, under
-from tf_apil.opponents import disturbances, named
+from tf_apil.opponents import critic, disturbances, named
 from tf_apil.opponents.mixture import Mixture
 from tf_apil.training import annealing, checkpoints, experiment, metrics
 
@@ -161,6 +162,7 @@ class Run:
             "learning_rate_fraction": annealing.within(
                 learning_rate_fraction, 1.0, "train_eval.learning_rate_fraction"
             ),
+            "critic_weight": annealing.of(getattr(task, "critic_weight", 0.0)),
         }
         initial_policy = initial_policy or task.initial_policy
         self.learner = self._make_learner(learner, named.model(initial_policy, zoo_dir) if initial_policy else None)
@@ -219,6 +221,8 @@ class Run:
         for optimizer, rate in self._learning_rates:
             optimizer.learning_rate.assign(rate * weights["learning_rate_fraction"])
         reward = self.task.reward(rollout, weights["dense_fraction"])
+        if weights["critic_weight"]:
+            reward[..., 0] += weights["critic_weight"] * self._critic_difference(rollout)
         scalars = _match_scalars(rollout, self.task.seat, list(self._opponents))
         scalars |= self.learner.learn_from(rollout, reward, self.iteration)
         learned = time.perf_counter()
@@ -229,10 +233,19 @@ class Run:
             "Train/dense_fraction": weights["dense_fraction"],
             "Train/opponent_action_noise": weights["noise"],
             "Train/learning_rate_fraction": weights["learning_rate_fraction"],
+            "Train/critic_weight": weights["critic_weight"],
             "Time/collect_seconds": collected - start,
             "Time/learn_seconds": learned - collected,
             "Time/steps_per_second": self.task.batch_size / (learned - start),
         }  # fmt: skip
+
+    def _critic_difference(self, rollout: rollouts.Rollout) -> np.ndarray:
+        """`[T, M]`, what the victim's critic adds to the adversary's reward at weight 1."""
+        scale, now = -self.task.critic_scale, self.table.values(1 - self.task.seat)
+        return shaping.potential_difference(
+            scale * rollout.other_info["value"], scale * now, rollout.done, rollout.cut_off,
+            self.learner.settings["discount"],
+        )
 
     def evaluate(self, num_matches: int, physics: str) -> dict[str, float]:
         """Plays matches against each opponent, all deterministic and without noise."""
@@ -291,6 +304,8 @@ class Run:
         """The frozen seat's policy: one of several in each match, with noise on its actions, as the task says."""
         policies = list(self._opponents.values())
         opponent = policies[0] if len(policies) == 1 else Mixture(policies, list(self.task.opponents.values()))
+        if self._annealers["critic_weight"].range != (0, 0):
+            opponent = critic.WithCritic(opponent)
         noise = self._annealers["noise"]
         if noise.range == (0, 0):
             return opponent

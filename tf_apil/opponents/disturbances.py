@@ -84,6 +84,10 @@ class NoisyActions:
         action = answer.action * (1 + noise) if self._relative else answer.action + noise
         return answer._replace(action=action.astype(np.float32, copy=False))
 
+    def value(self, observation: np.ndarray, state) -> np.ndarray:
+        """The policy's (`critic.WithCritic`)."""
+        return self.policy.value(observation, state)
+
 
 def opponent_columns(game: Game) -> tuple[slice, ...]:
     """All entries of an observation of `game` that show the opponent, by its `layout`; adjoining ones joined."""
