@@ -243,7 +243,10 @@ class Run:
         """`[T, M]`, what the victim's critic adds to the adversary's reward at weight 1."""
         scale, now = -self.task.critic_scale, self.table.values(1 - self.task.seat)
         return shaping.potential_difference(
-            scale * rollout.other_info["value"], scale * now, rollout.done, rollout.cut_off,
+            scale * rollout.other_info["value"],
+            scale * now,
+            rollout.done,
+            rollout.cut_off,
             self.learner.settings["discount"],
         )
 
