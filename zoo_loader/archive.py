@@ -4,9 +4,10 @@ The standard library's `zipfile` inflates a member whole before it cuts it to th
 takes quadratic time over some directories. This reader checks all that is declared first, and inflates no further.
 """
 
+import contextlib
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from zoo_loader.errors import ZooFileError
 
@@ -14,6 +15,7 @@ MAGIC = b"PK"
 _END = struct.Struct("<4s4H2LH")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
+_END_64_BYTES = 56 + 20
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _UTF8 = 0x2061, 0x0800  # Bits of the flags; the first are encryption's and those of patches.
 
@@ -22,7 +24,14 @@ class _Damaged(Exception):
     """The archive contradicts itself; says where."""
 
 
-def members(data: bytes, name: str, max_members: int, max_bytes: int) -> Iterator[tuple[str, bytes | memoryview]]:
+def names(data: bytes, name: str, max_members: int, max_bytes: int) -> list[str]:
+    """The names of an archive's members, of which nothing is unpacked; arguments and errors as those of `members`."""
+    return [key for key, *_ in _entries(data, name, max_members, max_bytes, "")]
+
+
+def members(
+    data: bytes, name: str, max_members: int, max_bytes: int, suffix: str = "", wanted: Container[str] | None = None
+) -> Iterator[tuple[str, bytes | memoryview]]:
     """Reads the members of an archive one after another, checksums compared.
 
     Args:
@@ -30,6 +39,8 @@ def members(data: bytes, name: str, max_members: int, max_bytes: int) -> Iterato
         name: What to call the file in errors.
         max_members: How many members are allowed.
         max_bytes: How many bytes they may have together, unpacked.
+        suffix: What the name of every member ends in.
+        wanted: The names of those that are read; None: all.
 
     Yields:
         The name of a member, which is only a key here and never a path; and its bytes, not copied where they are stored
@@ -38,14 +49,27 @@ def members(data: bytes, name: str, max_members: int, max_bytes: int) -> Iterato
     Raises:
         ZooFileError: The archive is damaged, encrypted, split, compressed in other ways, or goes past the limits.
     """
+    for key, *entry in _entries(data, name, max_members, max_bytes, suffix):
+        if wanted is None or key in wanted:
+            with _damage_is_told(name):
+                member = _unpacked(data, *entry)
+            yield key, member
+
+
+@contextlib.contextmanager
+def _damage_is_told(name: str):
     try:
-        for key, *entry in _directory(data, name, max_members, max_bytes):
-            yield key, _unpacked(data, *entry)
+        yield
     except (_Damaged, struct.error, zlib.error, UnicodeDecodeError) as error:
         raise ZooFileError(name, f"the archive is damaged or cut off ({error})") from None
 
 
-def _directory(data: bytes, name: str, max_members: int, max_bytes: int) -> list[tuple]:
+def _entries(data: bytes, name: str, max_members: int, max_bytes: int, suffix: str) -> list[tuple]:
+    with _damage_is_told(name):
+        return _directory(data, name, max_members, max_bytes, suffix)
+
+
+def _directory(data: bytes, name: str, max_members: int, max_bytes: int, suffix: str) -> list[tuple]:
     """Checks the whole directory before anything is unpacked."""
     end = len(data) - _END.size
     if end < 0 or data[end : end + 4] != b"PK\5\6":
@@ -53,7 +77,10 @@ def _directory(data: bytes, name: str, max_members: int, max_bytes: int) -> list
     _, disk, first_disk, num_here, num, num_bytes, position, comment = _END.unpack_from(data, end)
     if num > max_members:
         raise ZooFileError(name, f"the archive has {num} members; a weight file has some 20, and {max_members} at most")
-    if disk or first_disk or num_here != num or comment or position + num_bytes != end:
+    stop = position + num_bytes
+    if end - stop == _END_64_BYTES and data[stop : stop + 4] == b"PK\6\6" and data[stop + 56 : stop + 60] == b"PK\6\7":
+        end = stop  # PyTorch writes the end of large archives, too, which says the same again.
+    if disk or first_disk or num_here != num or comment or stop != end:
         raise _Damaged("its directory is not where it says")
     entries = []
     for _ in range(num):
@@ -68,8 +95,9 @@ def _directory(data: bytes, name: str, max_members: int, max_bytes: int) -> list
             raise ZooFileError(name, "the archive is encrypted; weight files are not")
         raw_key = data[start : start + lengths[0]]
         key = raw_key.decode("utf-8" if flags & _UTF8 else "ascii")
-        if not key.endswith(".npy") or method not in (_STORED, _DEFLATED):
-            raise ZooFileError(name, "the archive holds something other than .npy members, plain or deflated")
+        if not key.endswith(suffix) or method not in (_STORED, _DEFLATED):
+            what = f"{suffix} members" if suffix else "members"
+            raise ZooFileError(name, f"the archive holds something other than {what}, plain or deflated")
         entries.append((key, raw_key, method, crc, packed, size, offset))
     if position != end:
         raise _Damaged("something lies behind its directory")

@@ -226,9 +226,9 @@ def _make_entries() -> tuple[tuple[Entry, ...], dict[str, str]]:
         is_twin = filename != stem and filename.endswith(".pkl") and f"{stem}.npy" in files
         is_twin |= f"{filename}-{part}.pkl" in files
         family, *parts = stem.split("/")
-        make = {
-            "multicomp": _zoo_policy, "icml2021": _icml_policy, "usenix2021": _usenix_policy, "bad2020": _bad_policy
-        }[family]  # fmt: skip
+        make = {"multicomp": _zoo_policy, "icml2021": _icml_policy, "usenix2021": _usenix_policy}.get(
+            family, _bad_policy
+        )
         alias, facts = make([*parts, part] if part else parts)
         repository, _, _, citation = _SOURCES[family]
         beside = [filename.rpartition("/")[0] + f"/{name}_rms.pkl" for name in ("obs", "ret")]
@@ -300,14 +300,11 @@ def _usenix_policy(parts: list[str]) -> tuple[str, dict]:
 def _bad_policy(parts: list[str]) -> tuple[str, dict]:
     """`checkpoint-adv-67`, then the player; or `checkpoint-adv-external-3273-player_1`, one of them alone."""
     game_name, number = "YouShallNotPassHumans-v0", "67" if "-67" in parts[0] else "3273"
-    game = _GAMES[game_name]
+    method = "PPO of RLlib" if number == "67" else "PPO of Stable Baselines 2, outside RLlib"
+    facts = {**_adversary(game_name, method, None), "architecture": dense.architecture(380, 17)}
     is_walker = parts[-1] == "player_2"
-    facts = _adversary(
-        game_name, "PPO of " + ("RLlib" if number == "67" else "Stable Baselines 2, outside RLlib"), None
-    )
     if is_walker:
-        facts |= {"seats": (game.victim,), "method": "self-play: the zoo's walker, kept as it was"}
-    facts["architecture"] = dense.architecture(380, 17)
+        facts |= {"seats": (_GAMES[game_name].victim,), "method": "self-play: the zoo's walker, kept as it was"}
     return f"bad/{number}" + ("/walker" if is_walker else ""), facts
 
 

@@ -5,6 +5,7 @@ The kind of a file is told by its first bytes, not by its name:
 - a pickle: one flat vector, as the zoo publishes them; a model that Stable Baselines saved, or its running statistics;
   a list of arrays or a checkpoint of RLlib, of which `file#player_1` names one policy;
 - `.npy`: one flat vector;
+- a model that Stable Baselines 2 or 3 saved as a `.zip`;
 - `.npz`: our own array files, one member a variable, and a member `format` that holds the text FORMAT.
 
 No reader executes anything, and each checks declared sizes against the file before it allocates (docs/safety.md).
@@ -23,7 +24,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zoo_loader import archive, formats, npy, rllib, stable_baselines, unpickle
+from zoo_loader import archive, formats, npy, rllib, stable_baselines, stable_baselines_zip, torch_arrays, unpickle
 from zoo_loader.errors import ZooFileError
 
 FORMAT = "zoo_loader arrays 1"
@@ -69,9 +70,16 @@ def parse_arrays(data: bytes, name: str, part: str | None = None) -> dict[str, n
     if not data:
         raise ZooFileError(name, "the file is empty; get it again")
     if data.startswith(archive.MAGIC):
+        names = archive.names(data, name, _MAX_MEMBERS, _MAX_UNZIPPED_BYTES)
+        if stable_baselines_zip.is_save(names):
+            return stable_baselines_zip.arrays(data, names, name, part)
         return _whole(_parse_npz(data, name), name, part)
     if data.startswith(npy.MAGIC):
         return _whole(formats.split_vector(npy.parse(data, name), name), name, part)
+    if data.startswith(torch_arrays.LEGACY_MAGIC):
+        raise ZooFileError(
+            name, "tensors as PyTorch wrote them before 1.6; give a .zip of Stable Baselines 3, saved anew"
+        )
     value, calls = unpickle.loads_noting_calls(data, name)
     if rllib.is_checkpoint(value):
         return rllib.checkpoint_arrays(value, name, part)
@@ -82,6 +90,8 @@ def _pickled_arrays(value: object, calls: list[str], name: str) -> dict[str, np.
     if stable_baselines.is_save(value):
         _check_num_parameters(value[1], name)
         return stable_baselines.save_arrays(value, name)
+    if stable_baselines.is_vec_normalize(value):
+        return stable_baselines.vec_normalize_arrays(value, name)
     if stable_baselines.is_statistics(value):
         return stable_baselines.statistics_arrays(value, name)
     if rllib.is_array_list(value) and not calls:
@@ -181,7 +191,7 @@ def _is_key(key: str) -> bool:
 
 def _parse_npz(data: bytes, name: str) -> dict[str, np.ndarray]:
     arrays, marker = {}, None
-    for file_name, member in archive.members(data, name, _MAX_MEMBERS, _MAX_UNZIPPED_BYTES):
+    for file_name, member in archive.members(data, name, _MAX_MEMBERS, _MAX_UNZIPPED_BYTES, ".npy"):
         key = file_name.removesuffix(".npy")
         if not _is_key(key):
             raise ZooFileError(name, "the archive has a member whose name is empty, long or not plain text")

@@ -20,6 +20,13 @@ class InertGlobal:
         return f"{text} (that is, {clip(f'{familiar}.{self.name}')})" if familiar else text
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class InertReference:
+    """What the pickle says lies outside of it, by its id: in PyTorch's, the numbers of a tensor."""
+
+    id: Any
+
+
 class InertObject:
     """What a call would have returned: a note of the call, never made.
 

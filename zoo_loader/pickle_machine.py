@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from zoo_loader import pickled_numpy
-from zoo_loader.inert import InertGlobal, InertObject, clip
+from zoo_loader.inert import InertGlobal, InertObject, InertReference, clip
 from zoo_loader.pickled_numpy import Malformed
 
 # The published files have up to 1,100 opcodes, 370,000 numbers and 55 dictionary keys.
@@ -49,7 +49,8 @@ class Unfinished:
 class Machine:
     """The stack machine. One method an opcode family; `_HANDLERS` maps opcode names to them."""
 
-    def __init__(self, num_bytes: int):
+    def __init__(self, num_bytes: int, references: bool = False):
+        self._references = references
         self.calls: list[str] = []
         self._num_bytes = num_bytes
         self._stack: list = []
@@ -73,6 +74,9 @@ class Machine:
                 break
             if count == MAX_OPCODES or len(self._stack) + self._num_outer > MAX_STACK:
                 raise Malformed(f"it takes more than {MAX_OPCODES} opcodes or {MAX_STACK} values on the stack")
+            if opcode.name == "BINPERSID" and self._references:
+                self._stack.append(InertReference(self._pop()))
+                continue
             if opcode.name in REFUSED:
                 raise Malformed(f"it uses the opcode {opcode.name}, which {REFUSED[opcode.name]}")
             HANDLERS[opcode.name](self, arg)

@@ -8,14 +8,15 @@ import re
 
 import numpy as np
 
-from zoo_loader import catalogue, download, files, formats
+from zoo_loader import catalogue, dense, download, files, formats, stable_baselines_zip
 from zoo_loader.errors import ZooFileError
 
 # What lies beside the models that Stable Baselines made.
 OBSERVATION_STATISTICS, RETURN_STATISTICS = "obs_rms.pkl", "ret_rms.pkl"
+VEC_NORMALIZE = ("vec_normalize.pkl", "vecnormalize.pkl")
 
 _NO_STATISTICS = {"mean": np.zeros(()), "var": np.ones(()), "count": np.zeros(())}
-_SUFFIXES = (".pkl", ".npy", ".npz")
+_SUFFIXES = (".pkl", ".npy", ".npz", ".zip")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +64,7 @@ def read_policy(name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | No
     data, part = files.read_bytes(path), files.split_part(path)[1]
     arrays = files.parse_arrays(data, str(path), part)
     entry = entry or catalogue.identify(hashlib.sha256(data).hexdigest(), part)
-    if set(arrays) == {"mean", "var", "count"}:
+    if set(arrays) == {"mean", "var", "count"} or all("norm/" in key for key in arrays):
         raise ZooFileError(
             path, "the running statistics that belong to a policy; give the model file beside it instead"
         )
@@ -71,7 +72,9 @@ def read_policy(name_or_path: str | os.PathLike, zoo_dir: str | os.PathLike | No
     if entry is not None and architecture != entry.architecture:
         raise ZooFileError(path, f"holds {architecture}, but {entry.name} is {entry.architecture}")
     if len(arrays) < len(architecture.variables):
-        if architecture.kind == "sb_mlp":
+        if architecture.kind == dense.KIND:
+            arrays |= _normalisation_beside(path, architecture)
+        elif architecture.kind == "sb_mlp":
             arrays |= _statistics_beside(path, architecture)
         else:
             start = entry.start if entry else catalogue.STARTS.get(architecture)
@@ -103,6 +106,29 @@ def _statistics_beside(path: pathlib.Path, architecture: formats.Architecture) -
                 "belongs to another policy",
             )
     return {f"{prefix}/{key}": array for prefix, arrays in statistics.items() for key, array in arrays.items()}
+
+
+def _normalisation_beside(path: pathlib.Path, architecture: formats.Architecture) -> dict[str, np.ndarray]:
+    """What VecNormalize kept of a model that Stable Baselines saved as a `.zip`."""
+    file = next((path.with_name(name) for name in VEC_NORMALIZE if path.with_name(name).exists()), None)
+    if file is None:
+        raise ZooFileError(
+            path,
+            f"holds {architecture} without what normalised its observations, and there is no {VEC_NORMALIZE[0]} beside "
+            f"it. Copy it there from where {path.name} is from; or, if it was trained without VecNormalize, say so: "
+            f"{path}#{stable_baselines_zip.NO_NORMALISATION}",
+        )
+    arrays, dim = files.read_arrays(file), architecture.observation_dim
+    if "obsnorm/mean" not in arrays:
+        raise ZooFileError(file, "expected a pickled VecNormalize, found something else")
+    if arrays["obsnorm/mean"].ndim == 0:
+        arrays = dense.normalisation(observation_dim=dim, return_std=arrays["retnorm/std"])
+    if arrays["obsnorm/mean"].shape != (dim,):
+        found = list(arrays["obsnorm/mean"].shape)
+        raise ZooFileError(
+            file, f"normalises observations {found}, but {path.name} takes [{dim}]; it belongs to another"
+        )
+    return arrays
 
 
 def _start_arrays(

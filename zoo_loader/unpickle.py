@@ -12,7 +12,7 @@ docs/safety.md says what is promised and how it is tested.
 import numpy as np
 
 from zoo_loader.errors import ZooFileError
-from zoo_loader.inert import InertGlobal, InertObject
+from zoo_loader.inert import InertGlobal, InertObject, InertReference
 from zoo_loader.pickle_machine import Machine, Unfinished
 from zoo_loader.pickled_numpy import Malformed
 
@@ -22,12 +22,13 @@ MAX_FILE_BYTES = 16 * 2**20  # The largest published pickle has 1.5 MB.
 MAX_NESTING = 100  # The published files have up to 10.
 
 
-def loads(data: bytes, name: str) -> object:
+def loads(data: bytes, name: str, references: bool = False) -> object:
     """Reads a pickle as data.
 
     Args:
         data: The bytes of the pickle, protocol 0 to 5, untrusted.
         name: What to call the file in errors.
+        references: Whether it may refer to what lies outside of it, as PyTorch's do: those become InertReference.
 
     Returns:
         The value: arrays (read-only), numpy scalars, containers, strings, bytes, numbers, InertGlobal, InertObject.
@@ -36,7 +37,7 @@ def loads(data: bytes, name: str) -> object:
     Raises:
         ZooFileError: The bytes are no complete, well-formed pickle, or go past a limit of this module.
     """
-    return loads_noting_calls(data, name)[0]
+    return loads_noting_calls(data, name, references)[0]
 
 
 def loads_array(data: bytes, name: str) -> np.ndarray:
@@ -68,11 +69,11 @@ def check_array(value: object, calls: list[str], name: str) -> np.ndarray:
     return value
 
 
-def loads_noting_calls(data: bytes, name: str) -> tuple[object, list[str]]:
+def loads_noting_calls(data: bytes, name: str, references: bool = False) -> tuple[object, list[str]]:
     """As `loads`; returns the names of what the pickle asks to call, too."""
     if len(data) > MAX_FILE_BYTES:
         raise ZooFileError(name, f"the pickle has {len(data)} bytes; files above {MAX_FILE_BYTES} are not read")
-    machine = Machine(len(data))
+    machine = Machine(len(data), references)
     try:
         value = machine.run(data)
         _check_value(value)
@@ -91,6 +92,8 @@ def _children(value: object) -> list:
         return list(value)
     if type(value) is dict:
         return list(value.values())  # Keys are flat already.
+    if isinstance(value, InertReference):
+        return [value.id]
     if isinstance(value, InertObject):
         return [value.callable, value.args, value.kwargs, value.state, *value.items]
     return []

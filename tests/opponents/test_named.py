@@ -84,6 +84,36 @@ def test_a_folder_without_a_policy(tmp_path):
         named.policy(str(tmp_path), RULES)
 
 
+@pytest.fixture
+def policy_saver(tmp_path):
+    """A folder of the files that tf-agents' PolicySaver writes."""
+    for name in ("saved_model.pb", "policy_specs.pbtxt", "fingerprint.pb"):
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
+
+
+@pytest.mark.parametrize("use", ["policy", "model", "card"])
+def test_policies_of_policy_saver_are_refused_by_name(policy_saver, use):
+    arguments = (RULES,) if use == "policy" else ()
+    with pytest.raises(ValueError, match="policy_specs.pbtxt: .* tf-agents' PolicySaver wrote") as error:
+        getattr(named, use)(str(policy_saver), *arguments)
+    assert str(policy_saver) in str(error.value)
+
+
+@pytest.mark.slow
+def test_what_policy_saver_writes(tmp_path):
+    """Not only what the test above believes that it writes."""
+    from tf_agents.policies import policy_saver, random_tf_policy
+    from tf_agents.specs import tensor_spec
+    from tf_agents.trajectories import time_step
+
+    observation, action = (tensor_spec.BoundedTensorSpec((n,), np.float32, -1, 1) for n in (D, A))
+    policy = random_tf_policy.RandomTFPolicy(time_step.time_step_spec(observation), action)
+    policy_saver.PolicySaver(policy).save(str(tmp_path / "policy"))
+    with pytest.raises(ValueError, match="PolicySaver wrote"):
+        named.policy(str(tmp_path / "policy"), RULES)
+
+
 @pytest.mark.parametrize("name, near", [("ysnp/walkr", "ysnp/walker"), ("ysnp/bloker", "ysnp/blocker")])
 def test_an_unknown_name_lists_the_nearest(name, near):
     with pytest.raises(zoo_loader.UnknownNameError) as caught:

@@ -1,8 +1,13 @@
 """Small weight files of every kind that is read, made up here: what the hostile ones are made from."""
 
+import base64
+import collections
 import contextlib
 import io
+import json
+import pathlib
 import pickle
+import re
 import sys
 import types
 import zipfile
@@ -110,6 +115,133 @@ def python_2(array: np.ndarray) -> bytes:
     return b"".join(parts)
 
 
+def vec_normalize(version: int = 3, dim: int = 3, protocol: int = 4, **changes) -> bytes:
+    """A pickled VecNormalize of Stable Baselines 2 or 3."""
+    library = {2: "stable_baselines", 3: "stable_baselines3"}[version]
+    with _foreign(f"{library}.common.running_mean_std RunningMeanStd", "gymnasium.spaces.box Box",
+                  f"{library}.common.vec_env.vec_normalize VecNormalize") as (statistics_, box, normalize):  # fmt: skip
+        observations, returns, value = statistics_(), statistics_(), normalize()
+        observations.__dict__.update(mean=np.arange(dim) + 0.5, var=np.full(dim, 4.0), count=65.0001)
+        returns.__dict__.update(mean=np.float64(-2.8), var=np.float64(9.0), count=64.0001)
+        space = _Call(box, (), {"dtype": np.dtype(np.float32), "low": np.full(dim, -np.inf, np.float32)})
+        value.__dict__.update({"num_envs": 1, "observation_space": space, "obs_rms": observations, "ret_rms": returns,
+                               "clip_obs": 6.0, "epsilon": 1e-8,
+                               "norm_obs": True, "norm_reward": True, **changes})  # fmt: skip
+        return pickle.dumps(value, protocol)
+
+
+def _serialized(value: object, protocol: int = 4) -> dict:
+    """A setting of Stable Baselines that is no JSON: its pickle in base64."""
+    return {":type:": str(type(value)), ":serialized:": base64.b64encode(pickle.dumps(value, protocol)).decode()}
+
+
+def _zip(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def sb2_zip(arrays: dict[str, np.ndarray], policy: str = "stable_baselines.common.policies MlpPolicy",
+            activation: str | None = None, **members) -> bytes:  # fmt: skip
+    """A `.zip` of Stable Baselines 2; `arrays` of a "dense" network, whose statistics are left out."""
+    names = {f"model/{_sb2_name(key)}:0": array for key, array in arrays.items() if "norm/" not in key}
+    action_dim = arrays["logstd"].shape[1]
+    names |= {"model/q/w:0": np.zeros((2, action_dim), np.float32), "model/q/b:0": np.zeros(action_dim, np.float32)}
+    parameters = _zip({f"{key}.npy": npy(array) for key, array in names.items()})
+    with _foreign(policy, activation or "tensorflow.python.ops.math_ops tanh") as (policy_class, function):
+        data = {"gamma": 0.99, "n_steps": 128, "policy": _serialized(policy_class), "seed": None,
+                "policy_kwargs": _serialized({"act_fun": function}) if activation else {}}  # fmt: skip
+    everything = {"data": json.dumps(data, indent=4).encode(), "parameters": parameters,
+                  "parameter_list": json.dumps(list(names)).encode(), **members}  # fmt: skip
+    return _zip({key: value for key, value in everything.items() if value is not None})
+
+
+def member(data: bytes, name: str) -> bytes:
+    """One member of an archive."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return archive.read(name)
+
+
+def _sb2_name(key: str) -> str:
+    layer, _, part = key.partition("/")
+    return "pi/logstd" if key == "logstd" else f"{re.sub('_(tanh|relu)', '_fc', layer)}/{part}"
+
+
+def pth(tensors: dict[str, np.ndarray], storage: str = "FloatStorage", state=None, **members) -> bytes:
+    """A dictionary of tensors as PyTorch writes it: a pickle of recipes, and a member for the numbers of each.
+
+    Args:
+        tensors: Kernels may lie transposed in memory, as in PyTorch.
+        storage: The kind of their storages.
+        state: `state(key, array)` returns offset, size and stride, where they are to be others.
+        **members: Others than would be written; None: left out.
+    """
+    found = {"data.pkl": b"", "byteorder": b"little"}
+    with _foreign("torch._utils _rebuild_tensor_v2", f"torch {storage}") as (rebuild, kind):
+        references, recipes = {}, collections.OrderedDict()
+        for number, (key, array) in enumerate(tensors.items()):
+            array = np.ascontiguousarray(array)
+            found[f"data/{number}"] = array.tobytes()
+            stride = tuple(step // array.itemsize for step in array.strides)
+            offset, size, stride = state(key, array) if state else (0, array.shape, stride)
+            mark = _Mark()
+            references[id(mark)] = ("storage", kind, str(number), "cpu", array.size)
+            arguments = (mark, offset, size, stride, False, collections.OrderedDict())
+            recipes[key] = _Call(rebuild, arguments)
+        buffer = io.BytesIO()
+        pickler = pickle.Pickler(buffer, 2)
+        pickler.persistent_id = lambda value: references.get(id(value)) if isinstance(value, _Mark) else None
+        pickler.dump(recipes)
+        found["data.pkl"] = buffer.getvalue()
+    found |= members
+    return _zip({f"archive/{key}": value for key, value in found.items() if value is not None})
+
+
+class _Mark:
+    """Stands for the storage of a tensor."""
+
+
+def sb3_tensors(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors of a policy of Stable Baselines 3, from the arrays of a "dense" network."""
+    names = {}
+    for key, array in arrays.items():
+        layer, _, part = key.partition("/")
+        if key == "logstd":
+            names["log_std"] = array[0]
+        elif "norm/" not in key:
+            tower = "policy" if layer.startswith("pi") else "value"
+            number = re.search("[0-9]+$", layer)
+            module = f"mlp_extractor.{tower}_net.{2 * int(number[0])}" if number else (
+                "action_net" if tower == "policy" else "value_net")  # fmt: skip
+            names[f"{module}.{'weight' if part == 'w' else 'bias'}"] = array.T
+    return names
+
+
+def sb3_zip(arrays: dict[str, np.ndarray], policy: str = "stable_baselines3.common.policies ActorCriticPolicy",
+            activation: str | None = None, settings: dict | None = None, **members) -> bytes:  # fmt: skip
+    """A `.zip` of Stable Baselines 3; `arrays` of a "dense" network, whose statistics are left out."""
+    with _foreign(policy, activation or "torch.nn.modules.activation Tanh") as (policy_class, function):
+        data = {"policy_class": _serialized(policy_class), "verbose": 0, "use_sde": False, "gamma": 0.99,
+                "policy_kwargs": _serialized({"activation_fn": function}) if activation else {},
+                **(settings or {})}  # fmt: skip
+    tensors = sb3_tensors(arrays)
+    everything = {"data": json.dumps(data, indent=4).encode(), "policy.pth": pth(tensors),
+                  "policy.optimizer.pth": pth(tensors), "_stable_baselines3_version": b"2.9.2",
+                  "system_info.txt": b"- OS: Linux", **members}  # fmt: skip
+    return _zip({key: value for key, value in everything.items() if value is not None})
+
+
+def dense_arrays(observation_dim: int = 3, action_dim: int = 2, activation: str = "tanh") -> dict[str, np.ndarray]:
+    """The weights of a small "dense" network, without statistics."""
+    rng = np.random.default_rng(11)
+    network = formats.make(
+        "dense", observation_dim, action_dim, policy_units=(4, 2), value_units=(2,), activation=activation
+    )
+    return {key: rng.standard_normal(shape).astype(np.float32) for key, shape in network.file_layouts[1]}
+
+
 def rllib_list(observation_dim: int = 3, action_dim: int = 2, units: int = 2) -> list[np.ndarray]:
     """The 21 arrays of a policy with its normalisation, as the better-defenses project keeps them."""
     rng = np.random.default_rng(5)
@@ -186,6 +318,11 @@ def every_kind(mlp_dim: int = 122, lstm_dim: int = 137, action_dim: int = 8) -> 
     found["plain_list.pkl"] = pickle.dumps(rllib_plain_list(), 2)
     found["checkpoint3.pkl#player_1"] = rllib_checkpoint()
     found["checkpoint5.pkl#player_2"] = rllib_checkpoint(protocol=5)
+    found["sb2.zip#no-vec-normalize"] = sb2_zip(dense_arrays())
+    found["sb3.zip#no-vec-normalize"] = sb3_zip(dense_arrays(), activation="torch.nn.modules.activation ReLU")
+    found["a2c.zip"] = (pathlib.Path(__file__).parent / "sb3" / "a2c.zip").read_bytes()
+    for version in (2, 3):
+        found[f"vec_normalize{version}.pkl"] = vec_normalize(version)
     found["policy.npz"] = npz(policies["mlp"])
     found["deflated.npz"] = npz(policies["lstm"], zipfile.ZIP_DEFLATED)
     return found

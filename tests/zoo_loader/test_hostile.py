@@ -17,9 +17,21 @@ import hostile_archives
 import hostile_calls
 import hostile_pickles
 import hostile_rllib
+import hostile_zips
 import pytest
 
-from zoo_loader import ZooFileError, files, npy, pickle_machine, pickled_numpy, read_arrays, unpickle
+from zoo_loader import (
+    ZooFileError,
+    dense,
+    files,
+    npy,
+    pickle_machine,
+    pickled_numpy,
+    read_arrays,
+    stable_baselines_zip,
+    torch_arrays,
+    unpickle,
+)
 
 CASES = [
     *hostile_calls.exploits(),
@@ -29,6 +41,7 @@ CASES = [
     *hostile_pickles.bombs(),
     *hostile_pickles.shapes_and_dtypes(),
     *hostile_rllib.checkpoints(),
+    *hostile_zips.zips(),
     *hostile_archives.npy_files(),
     *hostile_archives.npz_files(),
 ]
@@ -226,7 +239,8 @@ def test_the_page_on_safety_states_the_limits_of_the_code():
     limits = [f"{size // 2**20} MiB" for size in (*sizes, pickle_machine.MAX_ARRAY_BYTES)]
     for machine_limit in ("OPCODES", "STACK", "MEMO", "KEYS", "KEY_CHARS", "NAME_CHARS", "NUMBER_CHARS", "INT_BITS"):
         limits.append(f"{getattr(pickle_machine, 'MAX_' + machine_limit):,}")
-    numbers = (unpickle.MAX_NESTING, pickled_numpy.MAX_RANK, files._MAX_MEMBERS, npy._MAX_HEADER_BYTES,
-               files._MAX_PARAMETERS, files._MAX_KEY_CHARS)  # fmt: skip
+    limits.append(f"{stable_baselines_zip._MAX_JSON_BYTES // 2**20} MiB")
+    numbers = (torch_arrays._MAX_TENSORS, dense.MAX_LAYERS, unpickle.MAX_NESTING, pickled_numpy.MAX_RANK,
+               files._MAX_MEMBERS, npy._MAX_HEADER_BYTES, files._MAX_PARAMETERS, files._MAX_KEY_CHARS)  # fmt: skip
     missing = [limit for limit in [*limits, *(f"{n:,}" for n in numbers)] if f"| {limit} |" not in page]
     assert not missing

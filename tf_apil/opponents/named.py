@@ -7,6 +7,8 @@
 | `tf_apil/YouShallNotPassHumans-v0/walker-v1` | a policy that ships with this package |
 | `path/to/weights.pkl`, `.npy`, `.npz` | a weight file of the zoo, a retrained victim, ours |
 | `path/to/checkpoint#player_1` | one policy of a checkpoint of RLlib |
+| `path/to/model.zip` | MlpPolicy of Stable Baselines 2 or 3, with `vec_normalize.pkl` beside it |
+| `path/to/model.zip#no-vec-normalize` | the same, trained without VecNormalize |
 | `path/to/run` | the newest policy of a training run |
 | `path/to/policy` | a SavedModel folder |
 """
@@ -25,6 +27,8 @@ from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
 from tf_apil.models.policy import Policy, RandomPolicy, ZeroPolicy
 from zoo_loader import catalogue, files, resolve
+
+POLICY_SAVER = "policy_specs.pbtxt"  # what tf-agents' PolicySaver writes beside its SavedModel
 
 _SHIPPED = pathlib.Path(__file__).parent / "shipped"
 
@@ -147,10 +151,17 @@ def _saved_model(name: str) -> pathlib.Path | None:
 
     Raises:
         FileNotFoundError: it is a folder without a policy.
+        ValueError: it is a SavedModel of tf-agents' PolicySaver.
     """
     path = pathlib.Path(name)
     if not path.is_dir():
         return None
+    if (path / POLICY_SAVER).exists():
+        raise ValueError(
+            f"{path} holds {POLICY_SAVER}: a policy that tf-agents' PolicySaver wrote. It is a program, whose chance "
+            "cannot be seeded, and cannot sit in a seat. Give a run or an exported policy of tf-apil; or write its "
+            "arrays with zoo_loader.write_arrays, in the layout that zoo_loader.dense describes."
+        )
     if (path / serving.SAVED_MODEL).exists():
         return path
     steps = sorted(p for p in (path / "policies").glob("[0-9]*") if (p / serving.SAVED_MODEL).exists())
