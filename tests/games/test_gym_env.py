@@ -337,6 +337,34 @@ def test_after_the_end(make):
     env.step(_zeros(env))
 
 
+def test_an_interrupted_step(make):
+    env = make("multicomp/SumoAnts-v0", seed=5)
+    first = env.reset()
+    fit = env.match.game.game.fit
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    env.match.game.game.fit = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        env.step(_zeros(env))
+    env.match.game.game.fit = fit
+    with pytest.raises(games.Interrupted, match=r"cut off by an exception: call reset\(\)"):
+        env.step(_zeros(env))
+    np.testing.assert_array_equal(env.reset(seed=5), first)
+    assert not env.step(_zeros(env))[2]
+
+
+def test_after_close(make):
+    env = make()
+    env.reset()
+    env.close()
+    env.close()
+    for call in (env.reset, lambda: env.step(_zeros(env))):
+        with pytest.raises(RuntimeError, match=r"was called after close\(\)"):
+            call()
+
+
 @pytest.mark.parametrize("shapes", [[(17,)], [(17,)] * 3, [(17,), (8,)], [(1, 17), (1, 17)], [(), ()], []])
 def test_actions_that_do_not_fit_move_nothing(make, shapes):
     env, untouched = make(), make()

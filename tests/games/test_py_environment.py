@@ -224,6 +224,29 @@ def test_same_seeds_same_matches():
     assert not np.array_equal(one.reset().observation, other.step(np.zeros((2, 17))).observation)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_interrupted_step(monkeypatch, when):
+    """Ctrl-C before or after the matches have moved: nothing goes on from there but `reset`, which makes it good."""
+    environment, fresh = (_environment(opponent=CountingPolicy(games.get(YSNP))) for _ in range(2))
+    environment.reset()
+    step = environment.game.step
+
+    def interrupted(actions):
+        if when == "after":
+            step(actions)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(environment.game, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            environment.step(np.zeros((2, 17)))
+    with pytest.raises(games.Interrupted, match=r"cut off by an exception: call reset\(\)"):
+        environment.step(np.zeros((2, 17)))
+    for each in (environment, fresh):
+        each.seed(5)
+    np.testing.assert_array_equal(_observations(environment), _observations(fresh))
+
+
 # Bad input.
 
 

@@ -1,7 +1,6 @@
 """Many matches of one game, stepped together on all cores."""
 
 import copy
-import dataclasses
 import os
 
 import mujoco
@@ -12,28 +11,13 @@ from tf_apil.games import physics as physics_lib
 from tf_apil.games.game import Game, Verdict
 from tf_apil.games.snapshot import Snapshot
 from tf_apil.games.step import GameStep
-from tf_apil.games.workers import Interrupted, Job, Workers
+from tf_apil.games.under_way import UnderWay
+from tf_apil.games.workers import Workers
 
 _BAD_STATE = slice(mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQACC + 1)
 _WHOLE_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _LEAST_TO_HALVE = 8  # matches
 _CUT_OFF = 500  # steps, in games whose rules have no limit of their own
-
-
-@dataclasses.dataclass
-class _Step:
-    """A step that is under way in some of the matches, or any other change of them.
-
-    Attributes:
-        actions, notes: checked.
-        job: the physics.
-        begun: whether it can be finished. Where it is not, and nobody is at it, an exception has cut it off.
-    """
-
-    actions: np.ndarray | None = None
-    notes: dict[int, str] = dataclasses.field(default_factory=dict)
-    job: Job | None = None
-    begun: bool = False
 
 
 class GameBatch:
@@ -122,8 +106,7 @@ class GameBatch:
         small = num_matches < _LEAST_TO_HALVE
         self.halves = (self._all,) if small else (slice(0, middle), slice(middle, num_matches))
         self._parts = {part: self._state.rows(slice(*part)) for part in map(_bounds, (*self.halves, self._all))}
-        self._steps: dict[tuple[int, int], _Step] = {}  # of parts whose matches are not in order; entries go last
-        self._closed = False
+        self._under_way, self._closed = UnderWay(), False
         self._doors = one_call.Doors(self)  # after the workers, whom calls that are under way at exit still need
 
     @property
@@ -153,7 +136,7 @@ class GameBatch:
         self._resting[:] = False
         self._started = True
         observation = self._fresh(np.arange(self.num_matches))
-        self._steps.clear()
+        self._under_way.clear()
         return observation
 
     @one_call.alone
@@ -173,15 +156,14 @@ class GameBatch:
             Interrupted: an exception has cut a step off; call `reset`.
         """
         self._expect_open("step")
-        self._expect_in_order()
+        self._under_way.expect_in_order(_bounds(self._all))
         actions, notes = self._checked(actions, 0, self.num_matches)
         try:
             for half in self.halves:  # so that one is judged while the other is still being stepped
                 self._start(actions[half], half, {m: note for m, note in notes.items() if half.start <= m < half.stop})
             return GameStep.join([self._finish(half) for half in self.halves])
         except BaseException:
-            for under_way in self._steps.values():
-                under_way.begun = False  # nobody can finish what nobody knows to be under way
+            self._under_way.give_up()  # nobody can finish what nobody knows to be under way
             raise
 
     @one_call.alone
@@ -199,7 +181,7 @@ class GameBatch:
         if part not in self._parts:
             raise ValueError(f"matches {matches} are none of the halves {self.halves}.")
         self._expect_open("begin")
-        self._expect_in_order(part)
+        self._under_way.expect_in_order(part)
         actions, notes = self._checked(actions, *part)
         self._start(actions, matches, notes)
 
@@ -220,7 +202,7 @@ class GameBatch:
         first, game, state, datas, models = part[0], self.game, self._state, self.datas, self._models
         has_arena, substeps = game.has_arena, self.physics.substeps
         all_controls, warnings, warned = self._controls, self._warnings, self._warned
-        under_way = self._steps[part] = _Step(actions)
+        under_way = self._under_way.enter(part, actions)
         warned[matches] = False
 
         def play(match: int, worker: int) -> None:  # without `self`, which the workers must not keep alive
@@ -244,12 +226,7 @@ class GameBatch:
 
     def _finish(self, matches: slice) -> GameStep:
         part = _bounds(matches)
-        if part not in self._steps:
-            raise RuntimeError(f"no step of the matches {matches} was begun: call begin(actions, matches) first.")
-        under_way = self._steps[part]
-        if not under_way.begun:
-            raise _interrupted(part)
-        under_way.begun = False  # if it is not taken away below, it was cut off
+        under_way = self._under_way.take(part)
         self._workers.wait(under_way.job)
         actions, notes = under_way.actions, under_way.notes
         first, state, resting = part[0], self._parts[part], self._resting[matches].copy()
@@ -274,7 +251,7 @@ class GameBatch:
             observation[restarting] = self._fresh(restarting + first)
             elapsed[resting], final_observation[resting] = 0, observation[resting]
         self._resting[matches] = done & self.rests_at_end
-        del self._steps[part]
+        self._under_way.leave(part)
         return GameStep(
             observation=observation,
             reward=verdict.sparse_reward + verdict.move_reward,
@@ -325,7 +302,7 @@ class GameBatch:
         """
         self._expect_match(match)
         self._expect_open("set_state")
-        self._expect_in_order()
+        self._under_way.expect_in_order(_bounds(self._all))
         has_arena = self.game.has_arena
         if arena_radius is not None and not has_arena:
             raise ValueError(f"{self.game_id} has no arena, so arena_radius={arena_radius} cannot be set.")
@@ -338,7 +315,7 @@ class GameBatch:
         if has_arena and arena_radius is None and not self._started:
             raise ValueError(f"{self.game_id} is played in an arena: give arena_radius, or call reset() first.")
         part = match, match + 1
-        self._steps[part] = _Step()
+        self._under_way.enter(part)
         new_arena = arena_radius is not None and arena_radius != state.arena_radius[match]
         if arena_radius is not None:
             state.arena_radius[match] = arena_radius
@@ -361,7 +338,7 @@ class GameBatch:
         data.qacc_warmstart[:] = warm  # last: the forward pass overwrites it
         self._progress[match] = self.game.progress(state.rows(slice(*part)))
         self._started = True
-        del self._steps[part]
+        self._under_way.leave(part)
 
     @one_call.alone
     def get_state(self, match: int) -> tuple[np.ndarray, np.ndarray]:
@@ -393,6 +370,12 @@ class GameBatch:
         return int(self._state.elapsed[match])
 
     @one_call.alone
+    def is_resting(self, match: int) -> bool:
+        """Returns whether one match has ended and waits for the next step to restart (`rests_at_end`)."""
+        self._expect_seen(match)
+        return bool(self._resting[match])
+
+    @one_call.alone
     def model_of(self, match: int) -> mujoco.MjModel:
         """Returns `model` as it is in one match; good until another match is asked for."""
         self._expect_seen(match)
@@ -405,7 +388,7 @@ class GameBatch:
         Raises:
             RuntimeError: a step is under way, or was cut off.
         """
-        self._expect_in_order()
+        self._under_way.expect_in_order(_bounds(self._all))
         return self._arrays()
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -446,7 +429,7 @@ class GameBatch:
         self._random = [streams.from_array(words) for words in arrays["streams"]]
         self._progress[:], self._resting[:] = arrays["progress"], arrays["resting"]
         self._started = True
-        self._steps.clear()
+        self._under_way.clear()
 
     @one_call.alone
     def __getstate__(self) -> dict:
@@ -455,7 +438,7 @@ class GameBatch:
         Raises:
             RuntimeError: a step is under way, or was cut off.
         """
-        self._expect_in_order()
+        self._under_way.expect_in_order(_bounds(self._all))
         return {
             "made_with": (self.game_id, self.game, self.num_matches, 0, self._asked_threads, self.physics.name),
             "attributes": {name: getattr(self, name) for name in ("max_steps", "rests_at_end", "_started", "_closed")},
@@ -483,8 +466,7 @@ class GameBatch:
             RuntimeError: another thread is using the batch.
         """
         self._closed = True
-        for under_way in self._steps.values():
-            under_way.begun = False
+        self._under_way.give_up()
         self._workers.close()
 
     def _memory(self) -> dict[str, np.ndarray]:
@@ -533,7 +515,7 @@ class GameBatch:
 
     def _give_up(self) -> None:
         """Takes all matches out of order and waits until no worker is at any of them."""
-        self._steps[_bounds(self._all)] = _Step()
+        self._under_way.enter(_bounds(self._all))
         self._workers.drain()
 
     def _blown_up(self, part: tuple[int, int], but: set[int]) -> dict[int, str]:
@@ -561,18 +543,6 @@ class GameBatch:
             return actions, {}
         return faults.without_bad(actions), faults.of_actions(actions, first, self.game.seats)
 
-    def _expect_in_order(self, part: tuple[int, int] | None = None) -> None:
-        """Raises where a step of these matches (None: of any) is under way, or was cut off."""
-        first, last = part or (0, self.num_matches)
-        for (begin, end), step in self._steps.items():
-            if begin < last and first < end and not step.begun:
-                raise _interrupted((begin, end))
-        for begin, end in self._steps:
-            if begin < last and first < end:
-                raise RuntimeError(
-                    f"the step of matches {begin} to {end - 1} was begun; finish it first, or give it up by reset()."
-                )
-
     def _expect_open(self, what: str) -> None:
         if self._closed:
             raise RuntimeError(f"{what} was called after close(): make a new batch.")
@@ -583,7 +553,7 @@ class GameBatch:
 
     def _expect_seen(self, match: int) -> None:
         self._expect_match(match)
-        self._expect_in_order((match, match + 1))
+        self._under_way.expect_in_order((match, match + 1))
 
     def _vector(self, name: str, value: np.ndarray, length: int) -> np.ndarray:
         value = np.asarray(value, np.float64)
@@ -592,13 +562,6 @@ class GameBatch:
         if not np.isfinite(value).all():
             raise ValueError(f"{name}[{np.flatnonzero(~np.isfinite(value))[0]}] is not finite; nothing was changed.")
         return value
-
-
-def _interrupted(part: tuple[int, int]) -> Interrupted:
-    return Interrupted(
-        f"a step of matches {part[0]} to {part[1] - 1} was cut off by an exception: call reset(), or restore() a "
-        "checkpoint."
-    )
 
 
 def _streams(seed: int | np.random.SeedSequence, number: int) -> list[np.random.Generator]:

@@ -15,7 +15,6 @@ class Match:
 
     Attributes:
         game: the batch.
-        is_on: whether it can be stepped.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class Match:
         """
         self.game = registry.make(game_id, 1, np.random.SeedSequence(seed), 1, physics, max_steps)
         self.game.rests_at_end = True
-        self.is_on = False
         self._begun = False
         self._picture = width, height, camera
         self._renderer: rendering.Renderer | None = None
@@ -52,6 +50,15 @@ class Match:
         """Names of the two seats."""
         return self.game.game.seats
 
+    @property
+    def is_on(self) -> bool:
+        """Whether it can be stepped.
+
+        Raises:
+            games.Interrupted: an exception has cut a step off; call `reset`.
+        """
+        return self._begun and not self.game.is_resting(0)
+
     def reset(self, seed: int | None = None) -> np.ndarray:
         """Starts a new match, with its chance from `seed` or going on. Returns `[2, D]` float32.
 
@@ -59,7 +66,7 @@ class Match:
             ValueError: a negative seed.
         """
         observation = self.game.reset(seed)[0]
-        self.is_on = self._begun = True
+        self._begun = True
         return observation
 
     def step(self, actions: Sequence[np.ndarray]) -> GameStep:
@@ -70,7 +77,8 @@ class Match:
 
         Raises:
             ValueError: another number of actions, or one of another length.
-            RuntimeError: the match has not begun, or has ended.
+            RuntimeError: the match has not begun, has ended, or is used by another thread; or it was closed.
+            games.Interrupted: an exception has cut a step off; call `reset`.
         """
         if not self.is_on:
             state = "has ended" if self._begun else "has not begun"
@@ -83,9 +91,7 @@ class Match:
                 f"{self.game.game_id} takes two actions, of {' and '.join(self.seats)}, with shapes {expected}; "
                 f"it was given {len(shapes)} with shapes {shapes}."
             )
-        step = self.game.step(np.asarray(actions)[None])
-        self.is_on = not step.done[0]
-        return step
+        return self.game.step(np.asarray(actions)[None])
 
     def infos(self, step: GameStep) -> tuple[dict, dict]:
         """Returns the originals' `info` dictionaries of both seats; see `infos.of_match`."""
@@ -102,7 +108,7 @@ class Match:
             ValueError: as of `GameBatch.set_state`.
         """
         self.game.set_state(0, qpos, qvel, **more)
-        self.is_on = self._begun = True
+        self._begun = True
         return self.game.observe(0)
 
     def frame(self) -> np.ndarray:
@@ -126,7 +132,6 @@ class Match:
 
     def close(self) -> None:
         """Gives back the threads and what drawing holds. Nothing can be stepped or drawn afterwards."""
-        self.is_on = False
         if self._renderer is not None:
             self._renderer.close()
         self.game.close()

@@ -14,6 +14,7 @@ from tf_agents.trajectories import time_step as ts
 
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.step import GameStep
+from tf_apil.games.workers import Interrupted
 
 REWARDS = ("sparse", "dense", "sum")
 
@@ -130,17 +131,21 @@ class MatchEnvironment(py_environment.PyEnvironment):
                 f"the actions of seat {self.seat} ({self.game.game.seats[self.seat]}) have shape {action.shape}; "
                 f"{self.game.game_id} with {self.batch_size} matches expects {expected}."
             )
+        if self._observation is None:
+            raise Interrupted("a step was cut off by an exception: call reset().")
         opposite = np.ascontiguousarray(self._observation[:, 1 - self.seat])
         answer = self.opponent.act(opposite, self._state, self._random, self._deterministic)
         actions = np.stack([action, answer.action] if self.seat == 0 else [answer.action, action], axis=1)
 
+        self._observation = None  # until there is another
         step, begun_anew = self.game.step(actions), self._is_last
         self._state = answer.state
         if self._state is not None and begun_anew.any():
             rows = np.flatnonzero(begun_anew)
             self._state = np.array(self._state)
             self._state[rows] = self.opponent.initial_state(len(rows))
-        self.last_step, self._observation, self._is_last = step, step.observation, step.done
+        self.last_step, self._is_last = step, step.done
+        self._observation = step.observation
 
         step_type = np.where(step.done, ts.StepType.LAST, np.where(begun_anew, ts.StepType.FIRST, ts.StepType.MID))
         reward = {
