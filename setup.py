@@ -41,8 +41,15 @@ setuptools.setup(
     long_description=(_HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.12",
-    packages=setuptools.find_packages(include=["zoo_loader*", "tf_apil*", "binaries*"]),
-    package_data={"tf_apil": ["opponents/shipped/*/*"], "zoo_loader": ["published.txt"]},
+    # `binaries` and `gin` would be too general names in site-packages: there they lie side by side in `tf_apil`.
+    packages=[*setuptools.find_packages(include=["zoo_loader*", "tf_apil*"]), "tf_apil.binaries", "tf_apil.gin"],
+    package_dir={"tf_apil.binaries": "binaries", "tf_apil.gin": "gin"},
+    package_data={
+        "tf_apil": ["opponents/shipped/*/*"],
+        "tf_apil.gin": ["README.md", "*.gin", "*/*.gin"],
+        "zoo_loader": ["published.txt"],
+    },
+    entry_points={"console_scripts": ["tf-apil = tf_apil.binaries.cli:main"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
 )

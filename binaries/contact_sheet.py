@@ -1,13 +1,13 @@
 """Draws one moment of each game, side by side.
 
-    python -m binaries.contact_sheet --output=docs/games.png --seed=3
+    tf-apil contact_sheet --output=docs/games.png --seed=3
 
 Policies of the zoo play; where one cannot be had, one that ships with us, or random controls. No display is needed.
 """
 
 from absl import flags
 
-from binaries import program
+from . import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output", "runs/films/games.png", "The sheet's path, .png.")

@@ -1,6 +1,6 @@
 """What `make demo` runs: an adversary trained for a few minutes, with table, curve, film and SavedModel.
 
-python -m binaries.demo --root_dir=runs/demo
+tf-apil demo --root_dir=runs/demo
 """
 
 import pathlib
@@ -8,7 +8,7 @@ import pathlib
 import gin
 from absl import flags
 
-from binaries import program
+from . import gin_files, program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", "runs/demo", "Folder of the demonstration; one below it for each victim.")
@@ -17,7 +17,7 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer("matches", 200, "Matches for each row of the table.", lower_bound=1)
 
-_GIN = pathlib.Path(__file__).resolve().parents[1] / "gin" / "demo.gin"
+_GIN = gin_files.ROOT / "gin" / "demo.gin"
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     victim = demo.find_victim(FLAGS.zoo_dir)
     bindings = [*FLAGS.gin_bindings, f"Task.victim = '{victim}'"]
     with gin.unlock_config():  # the user's own, parsed at the start, once more: they override the recipe
-        gin.parse_config_files_and_bindings([str(_GIN), *FLAGS.gin_file], bindings, skip_unknown=False)
+        gin_files.parse([str(_GIN), *FLAGS.gin_file], bindings)
     folder = pathlib.Path(FLAGS.root_dir) / victim.replace("/", "-")
     print(f"training against {victim}; everything goes to {folder}", flush=True)
     print(demo.run(str(folder), FLAGS.zoo_dir, victim, FLAGS.matches, FLAGS.num_env_steps))

@@ -1,6 +1,6 @@
 """Plays policies against each other and writes a table of win rates with 95 % Wilson intervals.
 
-    python -m binaries.evaluate --root_dir=runs/table --seat0=ysnp/blocker --seat0=random --seat1=ysnp/walker
+    tf-apil evaluate --root_dir=runs/table --seat0=ysnp/blocker --seat0=random --seat1=ysnp/walker
 
 Every policy of --seat0 meets every one of --seat1. The same command continues an interrupted table. A blinded walker:
 --seat1_mask=initialization, or another kind of `tf_apil.opponents.disturbances`.
@@ -8,7 +8,7 @@ Every policy of --seat0 meets every one of --seat1. The same command continues a
 
 from absl import flags
 
-from binaries import program
+from . import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", None, "Folder of results.json.", required=True)

@@ -1,7 +1,7 @@
 """Writes a policy as a SavedModel that runs without this project.
 
-    python -m binaries.export_policy --policy=ysnp/walker --root_dir=exported/walker
-    python -m binaries.export_policy --policy=sumo_ants/v1 --root_dir=exported/sumo --results=runs/table
+    tf-apil export_policy --policy=ysnp/walker --root_dir=exported/walker
+    tf-apil export_policy --policy=sumo_ants/v1 --root_dir=exported/sumo --results=runs/table
 
 The policy may be feed-forward or recurrent, of the zoo, published by others, shipped with us, or trained here. Its
 signatures:
@@ -18,7 +18,7 @@ Beside the SavedModel lie warm-up requests for TensorFlow Serving, the weights a
 
 from absl import flags
 
-from binaries import program
+from . import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", None, "The SavedModel's folder.", required=True)

@@ -1,13 +1,13 @@
 """Makes a student of a zoo policy by DAgger and writes its arrays: how the victims that ship with us begin.
 
-python -m binaries.imitate --root_dir=runs/student --gin_file=gin/shipped_walker_imitate.gin
+tf-apil imitate --root_dir=runs/student --gin_file=gin/shipped_walker_imitate.gin
 """
 
 import pathlib
 
 from absl import flags
 
-from binaries import program
+from . import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", None, "Folder to write policy.npz into.", required=True)

@@ -5,7 +5,6 @@ import importlib
 import io
 import logging as python_logging
 import os
-import pathlib
 import re
 import sys
 import warnings
@@ -16,10 +15,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is impor
 # the cores that step the physics.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import gin
 from absl import app, flags, logging
 
-flags.DEFINE_multi_string("gin_file", [], "A gin configuration file; may be given several times.")
+from . import gin_files
+
+flags.DEFINE_multi_string(
+    "gin_file", [], "A gin configuration file, or the name of one that comes with us; may be given several times."
+)
 flags.DEFINE_multi_string(
     "gin_bindings", [], "A gin binding, such as 'Task.physics=\"draft\"'; may be given several times."
 )
@@ -60,9 +62,8 @@ def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_argu
 
 
 def _parse_gin() -> None:
-    gin.add_config_file_search_path(pathlib.Path(__file__).parents[1])  # where files include each other from
     try:
-        gin.parse_config_files_and_bindings(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, skip_unknown=False)
+        gin_files.parse(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
     except SyntaxError as error:
         seen = (error.text or "").strip() or "; ".join([*flags.FLAGS.gin_file, *flags.FLAGS.gin_bindings])
         raise ValueError(

@@ -1,6 +1,6 @@
 """Films matches between two policies.
 
-    python -m binaries.render --seat0=ysnp/blocker --seat1=ysnp/walker --seed=3
+    tf-apil render --seat0=ysnp/blocker --seat1=ysnp/walker --seed=3
 
 Writes runs/films/ysnp-blocker-vs-ysnp-walker-seed3.mp4. No display is needed; MUJOCO_GL=egl or osmesa picks what draws.
 """
@@ -10,7 +10,7 @@ import re
 
 from absl import flags
 
-from binaries import program
+from . import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", "runs/films", "Folder of the film.")

@@ -1,13 +1,13 @@
 """Trains an adversary against a frozen victim.
 
-    python -m binaries.train_adversary --root_dir=runs/first --gin_file=gin/adrl_you_shall_not_pass.gin
+    tf-apil train_adversary --root_dir=runs/first --gin_file=gin/adrl_you_shall_not_pass.gin
 
 What changes a run is a flag; what defines the experiment is gin. The same command continues an interrupted run.
 """
 
 from absl import flags
 
-from binaries import program
+from . import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", None, "The run's folder.", required=True)

@@ -1,13 +1,13 @@
 """Trains an ensemble of policies whose demonstrations are to be useless to a cloner, and measures whether they are.
 
-    python -m binaries.train_ape --root_dir=runs/ape --gin_file=gin/ape_grid.gin
+    tf-apil train_ape --root_dir=runs/ape --gin_file=gin/ape_grid.gin
 
 What changes a run is a flag; what defines the experiment is gin. The same command continues an interrupted run.
 """
 
 from absl import flags
 
-from binaries import program
+from . import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", None, "The run's folder.", required=True)

@@ -1,6 +1,6 @@
 """Trains a victim on, against adversaries and its original opponent: a defence.
 
-    python -m binaries.train_victim --root_dir=runs/hardened --gin_file=gin/retrain_dual_you_shall_not_pass.gin
+    tf-apil train_victim --root_dir=runs/hardened --gin_file=gin/retrain_dual_you_shall_not_pass.gin
 
 Who plays is drawn for every match: one of `VictimTask.adversaries`, or `VictimTask.original_opponent`, this one with
 `VictimTask.original_opponent_probability`. Recurrent victims are trained as they are. The same command continues an
@@ -9,7 +9,7 @@ interrupted run.
 
 from absl import flags
 
-from binaries import program
+from . import program
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("root_dir", None, "The run's folder.", required=True)

@@ -1,12 +1,12 @@
 """Lists, fetches, checks and shows the published weight files.
 
-    python -m binaries.zoo list [--game=sumo] [--seat=1] [--family=multicomp]
-    python -m binaries.zoo fetch NAME...        # prints a path a name
-    python -m binaries.zoo verify               # of each file on this machine: ok or BAD
-    python -m binaries.zoo show NAME_OR_PATH    # architecture, variables, filters
-    python -m binaries.zoo convert NAME_OR_PATH OUT.npz      # its arrays, without pickle
-    python -m binaries.zoo convert NAME_OR_PATH OUT.keras    # the Keras model
-    python -m binaries.zoo convert NAME_OR_PATH FOLDER       # a SavedModel
+    tf-apil zoo list [--game=sumo] [--seat=1] [--family=multicomp]
+    tf-apil zoo fetch NAME...        # prints a path a name
+    tf-apil zoo verify               # of each file on this machine: ok or BAD
+    tf-apil zoo show NAME_OR_PATH    # architecture, variables, filters
+    tf-apil zoo convert NAME_OR_PATH OUT.npz      # its arrays, without pickle
+    tf-apil zoo convert NAME_OR_PATH OUT.keras    # the Keras model
+    tf-apil zoo convert NAME_OR_PATH FOLDER       # a SavedModel
 
 A NAME is one of those that `list` prints. `--zoo_dir` (or TF_APIL_ZOO) names a folder to look in before the cache.
 """
@@ -18,8 +18,9 @@ import numpy as np
 from absl import flags
 
 import zoo_loader
-from binaries import program
 from zoo_loader import catalogue, download, files, formats, resolve
+
+from . import program
 
 _GAME = flags.DEFINE_string("game", None, "list, verify: only games whose id contains this.")
 _SEAT = flags.DEFINE_integer("seat", None, "list, verify: only policies that can take this seat.", 0, 1)
@@ -45,7 +46,7 @@ def _list() -> int:
 
 def _fetch(*names: str) -> int:
     if not names:
-        raise ValueError("fetch wants at least one name; `python -m binaries.zoo list` prints them")
+        raise ValueError("fetch wants at least one name; `tf-apil zoo list` prints them")
     for name in names:
         print(download.locate(name, flags.FLAGS.zoo_dir))
     return 0

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from binaries import cli
+
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _PAGES = [
     _ROOT / "README.md",
@@ -20,8 +22,8 @@ def _commands() -> list[str]:
     found = {}
     for page in _PAGES:
         text = page.read_text().replace("\\\n", " ")
-        for command in re.findall(r"python -m (binaries\.\w+[^\n`|#(]*)", text):
-            found[command.strip()] = None
+        for start, command in re.findall(r"(python -m binaries\.|(?<![\w/-])tf-apil )([a-z]\w*[^\n`|#(]*)", text):
+            found[("binaries." if "python" in start else "binaries.cli ") + command.strip()] = None
     return [
         command
         for command in found
@@ -31,8 +33,8 @@ def _commands() -> list[str]:
 
 def test_the_readme_names_every_program():
     text = (_ROOT / "README.md").read_text()
-    programs = {path.stem for path in (_ROOT / "binaries").glob("*.py")} - {"__init__", "program", "demo"}
-    assert {name for name in programs if f"binaries.{name}" not in text} == set()
+    programs = set(cli.programs()) - {"demo"}
+    assert {name for name in programs if f"`tf-apil {name} " not in text} == set()
 
 
 @pytest.mark.parametrize("command", _commands())

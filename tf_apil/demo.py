@@ -1,6 +1,7 @@
 """The demonstration: train an adversary for a few minutes, measure it, draw it, film it, export it."""
 
 import pathlib
+import sys
 
 from absl import logging
 
@@ -51,7 +52,7 @@ def run(root_dir: str, zoo_dir: str | None, victim: str, num_matches: int, num_e
     )
     curve = figures.learning_curve({"adversary": root}, root / "learning_curve.png")
     film = _film(root, policy, victim, zoo_dir)
-    zoo = victim == _ZOO_VICTIM
+    zoo, command = victim == _ZOO_VICTIM, _command()
     return "\n".join([
         "",
         _victim_table(rows, str(policy)),
@@ -60,15 +61,21 @@ def run(root_dir: str, zoo_dir: str | None, victim: str, num_matches: int, num_e
         f"film             {film}",
         f"policy           {policy}  (SavedModel)",
         f"table            {root / 'results.json'}",
-        f"scalars          {root / 'metrics.jsonl'}, or: .venv/bin/tensorboard --logdir {root}",
+        f"scalars          {root / 'metrics.jsonl'}, or: {command.with_name('tensorboard')} --logdir {root}",
         "",
         "A few minutes make a beginner. Next, the published 20 million steps (hours; the same command continues them):",
-        "  .venv/bin/python -m binaries.train_adversary --root_dir=runs/adrl --gin_file=gin/adrl_you_shall_not_pass.gin"
+        f"  {command} train_adversary --root_dir=runs/adrl --gin_file=gin/adrl_you_shall_not_pass.gin"
         + ("" if zoo else f" \\\n    --gin_bindings='Task.victim=\"{victim}\"'"),
         f"and how good {'the zoo blocker' if zoo else 'a motionless blocker'} is:",
-        "  .venv/bin/python -m binaries.evaluate --root_dir=runs/table --matches=1000 "
+        f"  {command} evaluate --root_dir=runs/table --matches=1000 "
         f"--seat0={'ysnp/blocker' if zoo else 'zero'} --seat1={victim}",
     ])  # fmt: skip
+
+
+def _command() -> pathlib.Path:
+    """`tf-apil` beside the running interpreter, from here."""
+    command = pathlib.Path(sys.executable).with_name("tf-apil")
+    return command.relative_to(pathlib.Path.cwd()) if command.is_relative_to(pathlib.Path.cwd()) else command
 
 
 def _film(root: pathlib.Path, policy: pathlib.Path, victim: str, zoo_dir: str | None) -> str:

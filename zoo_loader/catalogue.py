@@ -378,8 +378,7 @@ def unknown_name(name: str) -> UnknownNameError:
     near = [known[key] for key in difflib.get_close_matches(name[:200].lower(), known, n=3, cutoff=0.5)]
     proposal = f" The nearest are {', '.join(near)}." if near else ""
     return UnknownNameError(
-        f"{name[:200]!r} is neither a name of the catalogue nor a file.{proposal} "
-        "`python -m binaries.zoo list` prints all names"
+        f"{name[:200]!r} is neither a name of the catalogue nor a file.{proposal} `tf-apil zoo list` prints all names"
     )
 
 

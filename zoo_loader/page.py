@@ -18,7 +18,7 @@ import zoo_loader
 model = zoo_loader.load("ysnp/walker")
 ```
 
-`python -m binaries.zoo fetch NAME` downloads one and checks its SHA-256; `show`, `verify` and `convert` do what they
+`tf-apil zoo fetch NAME` downloads one and checks its SHA-256; `show`, `verify` and `convert` do what they
 say. Files are read without running them ([safety](safety.md)). How they play here: [fidelity](fidelity.md).
 
 - **D / A**: widths of an observation and an action. **mlp**: two hidden layers of 64, tanh. **lstm**: a layer of 128

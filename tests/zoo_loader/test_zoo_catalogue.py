@@ -102,7 +102,7 @@ def test_find():
 
 @pytest.mark.parametrize("name", ["ysnp/walkr", "YSNP/Walker", WALKER.replace("agent2", "agent3"), WALKER.lower()])
 def test_unknown_names_bring_the_nearest(name):
-    with pytest.raises(zoo_loader.UnknownNameError, match="nearest are .*binaries.zoo list") as error:
+    with pytest.raises(zoo_loader.UnknownNameError, match="nearest are .*tf-apil zoo list") as error:
         zoo_loader.load(name)
     assert "ysnp/walker" in str(error.value) or WALKER in str(error.value)
     assert str(error.value).count(name) >= 1 and isinstance(error.value, LookupError)

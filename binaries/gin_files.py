@@ -1,0 +1,35 @@
+"""The configurations that come with us, found by their names from any folder, in the checkout and installed."""
+
+import pathlib
+from collections.abc import Sequence
+
+import gin
+from absl import logging
+
+#: Holds the folder `gin/`: the checkout, or `tf_apil/` where it is installed.
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def find(name: str) -> str:
+    """The file that `name` means: a path of the user's; else one of ours, by `gin/adrl_you_shall_not_pass.gin`,
+    `adrl_you_shall_not_pass.gin` or `adrl_you_shall_not_pass`. A name that is neither is given back as it is."""
+    if pathlib.Path(name).is_file():
+        return name
+    ours = (ROOT / name, ROOT / "gin" / name, ROOT / "gin" / f"{name}.gin")
+    return str(next((path for path in ours if path.is_file()), name))
+
+
+def parse(names: Sequence[str], bindings: Sequence[str]) -> None:
+    """Reads files and what they include, then the bindings.
+
+    Raises:
+        SyntaxError, ValueError, OSError: as gin does.
+    """
+    for folder in (ROOT, ROOT / "gin"):  # where files include each other from
+        gin.add_config_file_search_path(folder)
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)  # gin tells of every place where an included file is not
+    try:
+        gin.parse_config_files_and_bindings([find(name) for name in names], bindings, skip_unknown=False)
+    finally:
+        logging.set_verbosity(verbosity)
