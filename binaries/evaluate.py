@@ -25,12 +25,15 @@ flags.DEFINE_integer("seed", 0, "Seed of starts and actions.", lower_bound=0)
 
 def main() -> None:
     from tf_apil.evaluation import tables
+    from tf_apil.training import interruption
 
-    rows = tables.evaluate(
-        FLAGS.root_dir, FLAGS.game, FLAGS.seat0, FLAGS.seat1, num_matches=FLAGS.matches,
-        deterministic=FLAGS.deterministic, seed=FLAGS.seed, physics=FLAGS.physics, zoo_dir=FLAGS.zoo_dir,
-        masks=(FLAGS.seat0_mask, FLAGS.seat1_mask),
-    )  # fmt: skip
+    kept = f"finished pairings are kept in {FLAGS.root_dir}; the same command plays the others."
+    with interruption.keeping(kept):
+        rows = tables.evaluate(
+            FLAGS.root_dir, FLAGS.game, FLAGS.seat0, FLAGS.seat1, num_matches=FLAGS.matches,
+            deterministic=FLAGS.deterministic, seed=FLAGS.seed, physics=FLAGS.physics, zoo_dir=FLAGS.zoo_dir,
+            masks=(FLAGS.seat0_mask, FLAGS.seat1_mask),
+        )  # fmt: skip
     print(tables.as_text(rows))
     print(f"\n{FLAGS.root_dir}/results.json")
 

@@ -16,9 +16,11 @@ flags.DEFINE_integer("seed", None, "Seed of everything; else as gin says.", lowe
 
 def main() -> None:
     from tf_apil.agents.dagger import train
+    from tf_apil.training import folder_lock
 
     given = {"seed": FLAGS.seed} if FLAGS["seed"].present else {}
-    print(f"policy: {train.train(pathlib.Path(FLAGS.root_dir) / 'policy.npz', zoo_dir=FLAGS.zoo_dir, **given)}")
+    with folder_lock.hold(FLAGS.root_dir):
+        print(f"policy: {train.train(pathlib.Path(FLAGS.root_dir) / 'policy.npz', zoo_dir=FLAGS.zoo_dir, **given)}")
 
 
 if __name__ == "__main__":

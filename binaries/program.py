@@ -17,6 +17,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from absl import app, flags, logging
 
+from tf_apil.training import interruption
+
 from . import gin_files
 
 flags.DEFINE_multi_string(
@@ -34,7 +36,7 @@ USER_ERRORS = (ValueError, LookupError, OSError, RuntimeError, FloatingPointErro
 def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_arguments: bool = False) -> None:
     """Runs a program: checks the versions, parses flags and gin, calls `main`, and tells errors in one line.
 
-    `--verbosity=1` shows the traceback too.
+    `--verbosity=1` shows the traceback too. The exit status is 1 after an error, 130 after Ctrl-C, 143 after SIGTERM.
 
     Args:
         main: the program. It imports what it needs itself, so that `--help` and misspelt flags answer at once.
@@ -46,17 +48,23 @@ def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_argu
         try:
             if len(argv) > 1 and not takes_arguments:
                 raise ValueError(f"unexpected argument {argv[1]!r}: everything is given as --flag=value; see --help.")
-            _import_quietly()
-            for module in configurables:
-                importlib.import_module(module)
+            with interruption.deferred():  # an import that is cut in two fails in ways that nobody can read
+                _import_quietly()
+                for module in configurables:
+                    importlib.import_module(module)
             _parse_gin()
             return main(*argv[1:]) or 0
+        except KeyboardInterrupt as error:
+            stopped = error if isinstance(error, interruption.Interrupted) else interruption.Interrupted()
+            print(stopped, file=sys.stderr)
+            return 128 + stopped.signal
         except USER_ERRORS as error:
             if logging.level_debug():
                 raise
             print(f"error: {_one_line(error)}", file=sys.stderr)
             return 1
 
+    interruption.raise_on_sigterm()
     app.call_after_init(lambda: logging.set_verbosity(max(logging.get_verbosity(), logging.INFO)))
     app.run(guarded)
 

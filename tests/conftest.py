@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -61,16 +62,22 @@ def clean_gin():
 
 
 # A program of ours takes seconds to import TensorFlow. This imports it once and forks a child for each command line;
-# nothing of TensorFlow has run at that time, so that a child is as good as a fresh process.
+# nothing of TensorFlow has run at that time, so that a child is as good as a fresh process. It answers an order with
+# the child's process id, and an order to wait for a child with its exit status.
 _FORKING = """
 import json, os, runpy, sys, traceback
+sys.path[0] = os.getcwd()  # this checkout, wherever the children go
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 sys.stderr = open(os.devnull, "w")
 import tf_apil.agents.train_eval
+import tf_apil.agents.ape.train_ape
 sys.stderr = sys.__stderr__
 print("ready", flush=True)
 for line in sys.stdin:
     order = json.loads(line)
+    if "wait" in order:
+        print(os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1]), flush=True)
+        continue
     child = os.fork()
     if not child:
         os.chdir(order["cwd"])
@@ -87,7 +94,7 @@ for line in sys.stdin:
             code = 1
         sys.stdout.flush(), sys.stderr.flush()
         os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    print(child, flush=True)
 """
 
 
@@ -102,16 +109,52 @@ def _forking():
     process.wait()
 
 
+class Program:
+    """A program under way: its process id, and the files that it writes to."""
+
+    def __init__(self, forking, folder: pathlib.Path, module: str, args: tuple[str, ...]):
+        self._forking, self._folder, self._code = forking, folder, None
+        self.pid = self._ask({"module": module, "args": args, "cwd": str(folder)})
+
+    def wait(self) -> subprocess.CompletedProcess:
+        """Its exit status (-N after signal N) and what it said."""
+        if self._code is None:
+            self._code = self._ask({"wait": self.pid})
+        out, err = ((self._folder / name).read_text() for name in ("stdout", "stderr"))
+        return subprocess.CompletedProcess([], self._code, out, err)
+
+    def kill(self) -> None:
+        """Ends it at once, unless it has ended."""
+        if self._code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+
+    def _ask(self, order: dict) -> int:
+        self._forking.stdin.write(json.dumps(order) + "\n")
+        self._forking.stdin.flush()
+        return int(self._forking.stdout.readline())
+
+
 @pytest.fixture
-def run_program(_forking, tmp_path_factory):
+def start_program(_forking, tmp_path_factory):
+    """`start_program("binaries.NAME", "--flag=value", ...)` -> Program, as `python -m ... &` in an empty folder."""
+    started = []
+
+    def start(module: str, *args: str) -> Program:
+        started.append(Program(_forking, tmp_path_factory.mktemp("cwd"), module, args))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.kill()
+
+
+@pytest.fixture
+def run_program(start_program):
     """`run_program("binaries.NAME", "--flag=value", ...)` -> CompletedProcess, as `python -m` in an empty folder."""
 
     def run(module: str, *args: str) -> subprocess.CompletedProcess:
-        cwd = tmp_path_factory.mktemp("cwd")
-        _forking.stdin.write(json.dumps({"module": module, "args": args, "cwd": str(cwd)}) + "\n")
-        _forking.stdin.flush()
-        code = int(_forking.stdout.readline())
-        return subprocess.CompletedProcess(args, code, (cwd / "stdout").read_text(), (cwd / "stderr").read_text())
+        return start_program(module, *args).wait()
 
     return run
 

@@ -11,6 +11,7 @@ from tf_apil.agents import train_eval
 from tf_apil.evaluation import figures, films, tables
 from tf_apil.games import rendering
 from tf_apil.opponents import named
+from tf_apil.training import folder_lock
 
 _GAME = "multicomp/YouShallNotPassHumans-v0"
 _ZOO_VICTIM = "ysnp/walker"
@@ -27,6 +28,7 @@ def find_victim(zoo_dir: str | None) -> str:
         return _SHIPPED_VICTIM
 
 
+@folder_lock.one_writer
 def run(root_dir: str, zoo_dir: str | None, victim: str, num_matches: int, num_env_steps: int | None) -> str:
     """Runs the whole demonstration in `root_dir`; run again, it continues where it was.
 

@@ -11,38 +11,67 @@ The kind of a file is told by its first bytes, not by its name:
 No reader executes anything, and each checks declared sizes against the file before it allocates (docs/safety.md).
 """
 
-import contextlib
-import hashlib
 import io
 import os
 import pathlib
 import re
-import secrets
-import stat
 import zipfile
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
-from zoo_loader import archive, formats, npy, rllib, stable_baselines, stable_baselines_zip, torch_arrays, unpickle
+from zoo_loader import (
+    archive,
+    formats,
+    guarded,
+    npy,
+    placing,
+    rllib,
+    stable_baselines,
+    stable_baselines_zip,
+    torch_arrays,
+    unpickle,
+)
 from zoo_loader.errors import ZooFileError
 
 FORMAT = "zoo_loader arrays 1"
 _MARKER = "format"
-_MAX_MEMBERS = 256
-_MAX_FILE_BYTES = 32 * 2**20  # Of any kind; pickles have a lower limit of their own.
 _MAX_UNZIPPED_BYTES = 32 * 2**20
 _MAX_KEY_CHARS = 200
+_MEMBER_BYTES = 512  # More than an archive needs for a member beside its name and its numbers.
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _MAX_PARAMETERS = 40  # The published saves hold up to 3 lists of 15.
 
 
-def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+class Limits(NamedTuple):
+    """How much a file may hold.
+
+    An archive may unpack to no more than `_MAX_UNZIPPED_BYTES` or, where that is more, the size of the file itself: a
+    large one must hold its arrays as they are, as `write_arrays` does.
+
+    Attributes:
+        file_bytes: Of a file of any kind; pickles have a lower limit of their own.
+        members: Of an archive.
+    """
+
+    file_bytes: int
+    members: int
+
+
+#: Of files from anywhere.
+FOREIGN = Limits(32 * 2**20, 256)
+#: Of checkpoints and exported policies, which are as large as the networks that somebody chose to train.
+OWN = Limits(2**31, 20_000)
+
+
+def read_arrays(path: str | os.PathLike, limits: Limits = FOREIGN) -> dict[str, np.ndarray]:
     """Reads a weight file as named arrays, safely whatever it holds.
 
     Args:
         path: A pickled or `.npy` flat vector of a known layout (see `formats`), a Stable Baselines save or its
             statistics, an RLlib checkpoint with the policy's name (`file#player_1`), or an `.npz` of `write_arrays`.
+        limits: How much it may hold.
 
     Returns:
         {variable name: array} of what this one file holds: float32 for weights, float64 for statistics; in an `.npz`,
@@ -52,7 +81,7 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ZooFileError: The file is missing, damaged, hostile, or of an unknown kind or length; or it holds NaN,
             infinities or empty filters.
     """
-    return parse_arrays(read_bytes(path), _shown(path), split_part(path)[1])
+    return parse_arrays(read_bytes(path, limits), guarded.shown(path), split_part(path)[1], limits)
 
 
 def split_part(path: str | os.PathLike) -> tuple[pathlib.Path, str | None]:
@@ -65,15 +94,15 @@ def split_part(path: str | os.PathLike) -> tuple[pathlib.Path, str | None]:
 
 
 @np.errstate(all="ignore")  # Numbers that float32 cannot hold become infinite, and are refused as such.
-def parse_arrays(data: bytes, name: str, part: str | None = None) -> dict[str, np.ndarray]:
+def parse_arrays(data: bytes, name: str, part: str | None = None, limits: Limits = FOREIGN) -> dict[str, np.ndarray]:
     """As `read_arrays`, from the bytes of a file that errors call `name`, and of which `part` is wanted."""
     if not data:
         raise ZooFileError(name, "the file is empty; get it again")
     if data.startswith(archive.MAGIC):
-        names = archive.names(data, name, _MAX_MEMBERS, _MAX_UNZIPPED_BYTES)
+        names = archive.names(data, name, limits.members, max(_MAX_UNZIPPED_BYTES, len(data)))
         if stable_baselines_zip.is_save(names):
             return stable_baselines_zip.arrays(data, names, name, part)
-        return _whole(_parse_npz(data, name), name, part)
+        return _whole(_parse_npz(data, name, limits), name, part)
     if data.startswith(npy.MAGIC):
         return _whole(formats.split_vector(npy.parse(data, name), name), name, part)
     if data.startswith(torch_arrays.LEGACY_MAGIC):
@@ -105,77 +134,54 @@ def _whole(arrays: dict[str, np.ndarray], name: str, part: str | None) -> dict[s
     return arrays
 
 
-def write_arrays(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], limits: Limits = FOREIGN) -> None:
     """Writes named arrays as an `.npz` that `read_arrays` (and `numpy.load`) reads back bit for bit.
 
     The file is written beside its place and then moved there, so that readers see the old one or the new one, whole.
     The same arrays always make the same bytes.
 
     Args:
-        path: Where to write; its folder must exist. By custom it ends in `.npz`; nothing is appended.
+        path: Where to write. By custom it ends in `.npz`; nothing is appended. Its folder is made if missing.
         arrays: {variable name: numeric array}.
+        limits: Those that the file will be read with.
 
     Raises:
-        ValueError: An array is not numeric, a name cannot be one, or `read_arrays` would refuse the file as too large.
-        OSError: The folder is missing, not writable or full.
+        ValueError: As `check_writable`.
+        OSError: The folder is not writable or full.
     """
-    members = {_MARKER: np.asarray(FORMAT)}
+    check_writable(arrays, limits)
+    members = {_MARKER: np.asarray(FORMAT)} | {key: np.asarray(value) for key, value in arrays.items()}
+    placing.write(path, _npz_bytes(members))
+
+
+def check_writable(arrays: Mapping[str, np.ndarray], limits: Limits = FOREIGN) -> None:
+    """Refuses arrays that `write_arrays` could not write, or `read_arrays` would not read back; nothing is written.
+
+    Raises:
+        ValueError: An array is not numeric, a name cannot be one, or there are too many of them or of their bytes.
+    """
+    num_bytes = _MEMBER_BYTES
     for key, value in arrays.items():
         array = np.asarray(value)
         if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
             raise ValueError(f"{key} has dtype {array.dtype}; only plain numbers up to 64 bits can be written")
         if not _is_key(key) or key == _MARKER:
             raise ValueError(f"{key!r} cannot name a variable in a file: it is empty, reserved, long or not plain text")
-        members[key] = array
-    if len(members) > _MAX_MEMBERS:
-        raise ValueError(f"{len(arrays)} variables are too many for one file; the limit is {_MAX_MEMBERS - 1}")
-    data = _npz_bytes(members)
-    if len(data) > min(_MAX_FILE_BYTES, _MAX_UNZIPPED_BYTES):
-        raise ValueError(f"the variables take {len(data)} bytes; no more than {_MAX_FILE_BYTES} would be read back")
-    _write_in_place(pathlib.Path(path), data)
+        num_bytes += array.nbytes + 2 * len(key.encode()) + _MEMBER_BYTES
+    if len(arrays) >= limits.members:
+        raise ValueError(f"{len(arrays)} variables are too many for one file; the limit is {limits.members - 1}")
+    if num_bytes > limits.file_bytes:
+        raise ValueError(f"the variables take {num_bytes} bytes; no more than {limits.file_bytes} would be read back")
 
 
-def sha256(path: str | os.PathLike) -> str:
+def sha256(path: str | os.PathLike, limits: Limits = FOREIGN) -> str:
     """The SHA-256 of a file, in hexadecimal; raises ZooFileError where it cannot be read."""
-    return hashlib.sha256(read_bytes(path)).hexdigest()
+    return guarded.sha256(split_part(path)[0], limits.file_bytes, "a weight file")
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike, limits: Limits = FOREIGN) -> bytes:
     """The bytes of a weight file; raises ZooFileError if it is missing, no regular file, unreadable or huge."""
-    name = _shown(path)
-    path = split_part(path)[0]
-    try:
-        if not path.exists():
-            raise ZooFileError(name, "no such file")
-        if not path.is_file():
-            raise ZooFileError(name, _NOT_REGULAR)
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):  # It was swapped for a pipe since.
-                raise ZooFileError(name, _NOT_REGULAR)
-            if status.st_size > _MAX_FILE_BYTES:
-                raise ZooFileError(
-                    name, f"has {status.st_size} bytes; above {_MAX_FILE_BYTES} nothing is read, and no weight file is"
-                )
-            return file.read(status.st_size)
-    except (OSError, ValueError) as error:
-        if isinstance(error, ZooFileError):
-            raise
-        raise ZooFileError(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _shown(path: str | os.PathLike) -> str:
-    """A path for messages: in quotes, its strange characters escaped, if it has such."""
-    text = str(path)
-    return text if text.isprintable() else repr(text)
-
-
-# From a pipe or a device, reading might never end.
-_NOT_REGULAR = "expected a weight file, found a folder or a special file"
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return guarded.read(split_part(path)[0], limits.file_bytes, "a weight file", ", and no weight file is")
 
 
 def _check_num_parameters(parameters: list, name: str) -> None:
@@ -189,9 +195,10 @@ def _is_key(key: str) -> bool:
     return 0 < len(key) <= _MAX_KEY_CHARS and key.isprintable() and "\\" not in key
 
 
-def _parse_npz(data: bytes, name: str) -> dict[str, np.ndarray]:
+def _parse_npz(data: bytes, name: str, limits: Limits) -> dict[str, np.ndarray]:
     arrays, marker = {}, None
-    for file_name, member in archive.members(data, name, _MAX_MEMBERS, _MAX_UNZIPPED_BYTES, ".npy"):
+    max_unzipped = max(_MAX_UNZIPPED_BYTES, len(data))
+    for file_name, member in archive.members(data, name, limits.members, max_unzipped, ".npy"):
         key = file_name.removesuffix(".npy")
         if not _is_key(key):
             raise ZooFileError(name, "the archive has a member whose name is empty, long or not plain text")
@@ -218,16 +225,3 @@ def _npz_bytes(members: Mapping[str, np.ndarray]) -> bytes:
             np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{key}.npy"), member.getvalue())  # ZipInfo's date is fixed: 1980.
     return buffer.getvalue()
-
-
-def _write_in_place(path: pathlib.Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()

@@ -78,7 +78,7 @@ def test_a_full_disk_leaves_the_older_ones(tmp_path, monkeypatch):
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(3, _arrays(3))
 
-    def full(path, arrays):
+    def full(path, *args):
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(zoo_loader, "write_arrays", full)
@@ -114,3 +114,95 @@ def test_a_write_cut_short_is_never_seen(tmp_path, monkeypatch):
         checkpoints.save(4, _arrays(4))
     monkeypatch.undo()
     assert checkpoints.steps() == [3] and checkpoints.latest()[0] == 3
+
+
+# Handing the newest one to a run.
+
+
+def _restore(folder, own, last_step=10, take=None, **more):
+    taken = {}
+    step = Checkpoints(folder).restore(own, take or taken.update, last_step, **more)
+    return step, taken
+
+
+def test_what_fits_is_handed_over(tmp_path):
+    assert _restore(tmp_path, _arrays(0)) == (0, {})
+    Checkpoints(tmp_path).save(10, _arrays(7))
+    step, taken = _restore(tmp_path, _arrays(0))
+    assert step == 10 and taken["step"] == 7
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda a: a.pop("step"), r"step is missing, and this run needs \[\] int64"),
+    (lambda a: a.update(more=np.zeros(2)), r"more is \[2\] float64, and this run needs missing"),
+    (lambda a: a.update({"model/kernel": np.zeros((2, 2), np.float32)}), r"model/kernel is \[2, 2\] float32, .*2, 3"),
+    (lambda a: a.update({"model/kernel": np.zeros((2, 3))}), r"model/kernel is \[2, 3\] float64, .* float32"),
+], ids=["missing", "more", "short", "dtype"])  # fmt: skip
+def test_what_does_not_fit_is_told_by_name(tmp_path, change, said):
+    Checkpoints(tmp_path).save(3, _arrays(3))
+    damaged = _arrays(4)
+    change(damaged)
+    path = Checkpoints(tmp_path).save(4, damaged)
+    with pytest.raises(CheckpointError, match=f"{path.name} is unreadable .{said}.*continue from step 3"):
+        _restore(tmp_path, _arrays(0))
+
+
+def test_arrays_that_may_vary(tmp_path):
+    Checkpoints(tmp_path).save(4, _arrays(4) | {"recent": np.zeros(5)})
+    for own in (_arrays(0), _arrays(0) | {"recent": np.zeros(0)}):
+        assert _restore(tmp_path, own, varying=["recent"])[1]["recent"].shape == (5,)
+
+
+@pytest.mark.parametrize("error, said", [(ValueError("x is -1"), "x is -1"), (KeyError("x"), "it lacks 'x'")])
+def test_what_a_run_refuses_is_told_as_a_damaged_checkpoint(tmp_path, error, said):
+    path = Checkpoints(tmp_path).save(4, _arrays(4))
+
+    def take(arrays):
+        raise error
+
+    with pytest.raises(CheckpointError, match=f"{path.name} is unreadable .{said}.; there is no older one"):
+        _restore(tmp_path, _arrays(0), take=take)
+
+
+def test_a_step_after_the_runs_last(tmp_path):
+    Checkpoints(tmp_path).save(11, _arrays(11))
+    with pytest.raises(CheckpointError, match="is of iteration 11, and the run that was asked for ends after 10"):
+        _restore(tmp_path, _arrays(0))
+
+
+def test_unpadded_and_strange_names_are_no_checkpoints(tmp_path):
+    path = Checkpoints(tmp_path).save(3, _arrays(3))
+    for name in (
+        "5.npz",
+        "0000000000004.npz",
+        "٠٠٠٠٠٠٠٠٠٠٠٩.npz",
+        "²²²²²²²²²²²²²²²².npz",
+        "-00000000009.npz",
+        "9" * 200 + ".npz",
+    ):
+        (tmp_path / name).write_bytes(path.read_bytes())
+    assert Checkpoints(tmp_path).steps() == [3, int("9" * 200)]
+
+
+def test_as_large_as_networks_must_be(tmp_path):
+    """Beyond the limits of foreign files: more than 32 MiB, more than 256 arrays."""
+    arrays = {f"{i}": np.zeros(1, np.float32) for i in range(300)} | {"large": np.zeros(9 * 2**20, np.float32)}
+    Checkpoints(tmp_path).save(1, arrays)
+    _, found = Checkpoints(tmp_path).latest()
+    assert len(found) == 301 and found["large"].nbytes == 36 * 2**20
+    with pytest.raises(zoo_loader.ZooFileError, match="above 33554432 nothing is read"):
+        zoo_loader.read_arrays(tmp_path / "000000000001.npz")
+
+
+def test_what_could_not_be_saved_is_refused_before(tmp_path):
+    huge = np.lib.stride_tricks.as_strided(np.zeros(1), (2**28,), (0,))  # takes no memory
+    with pytest.raises(CheckpointError, match="could not be saved .*2147484.* bytes; no more than 2147483648.*smaller"):
+        Checkpoints(tmp_path).check({"a": huge})
+    with pytest.raises(CheckpointError, match="20001 variables are too many"):
+        Checkpoints(tmp_path).check({str(i): np.zeros(1) for i in range(20_001)})
+
+
+def test_parts_of_killed_runs_are_removed(tmp_path):
+    (tmp_path / ".000000000009.npz.0123abcd.part").write_bytes(b"half")
+    Checkpoints(tmp_path).save(3, _arrays(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["000000000003.npz"]

@@ -224,10 +224,12 @@ def test_links_to_weight_files_are_followed(tmp_path):
     assert read_arrays(tmp_path / "link.npy").keys() == read_arrays(tmp_path / "model.npy").keys()
 
 
-def test_files_that_could_not_be_read_back_are_not_written(tmp_path, ant_arrays, monkeypatch):
-    monkeypatch.setattr(files, "_MAX_FILE_BYTES", 1_000)
+def test_files_that_could_not_be_read_back_are_not_written(tmp_path, ant_arrays):
+    small = files.FOREIGN._replace(file_bytes=1_000)
     with pytest.raises(ValueError, match="no more than 1000 would be read back"):
-        files.write_arrays(tmp_path / "x.npz", ant_arrays)
+        files.write_arrays(tmp_path / "x.npz", ant_arrays, small)
+    with pytest.raises(ValueError, match="too many for one file; the limit is 2"):
+        files.write_arrays(tmp_path / "x.npz", ant_arrays, files.FOREIGN._replace(members=3))
     with pytest.raises(ValueError, match="cannot name a variable"):
         files.write_arrays(tmp_path / "x.npz", {"a" * 201: ant_arrays["logstd"]})
     assert not list(tmp_path.iterdir())
@@ -235,12 +237,12 @@ def test_files_that_could_not_be_read_back_are_not_written(tmp_path, ant_arrays,
 
 def test_the_page_on_safety_states_the_limits_of_the_code():
     page = (pathlib.Path(__file__).parents[2] / "docs" / "safety.md").read_text(encoding="utf-8")
-    sizes = (unpickle.MAX_FILE_BYTES, files._MAX_FILE_BYTES, files._MAX_UNZIPPED_BYTES)
+    sizes = (unpickle.MAX_FILE_BYTES, files.FOREIGN.file_bytes, files._MAX_UNZIPPED_BYTES)
     limits = [f"{size // 2**20} MiB" for size in (*sizes, pickle_machine.MAX_ARRAY_BYTES)]
     for machine_limit in ("OPCODES", "STACK", "MEMO", "KEYS", "KEY_CHARS", "NAME_CHARS", "NUMBER_CHARS", "INT_BITS"):
         limits.append(f"{getattr(pickle_machine, 'MAX_' + machine_limit):,}")
     limits.append(f"{stable_baselines_zip._MAX_JSON_BYTES // 2**20} MiB")
     numbers = (torch_arrays._MAX_TENSORS, dense.MAX_LAYERS, unpickle.MAX_NESTING, pickled_numpy.MAX_RANK,
-               files._MAX_MEMBERS, npy._MAX_HEADER_BYTES, files._MAX_PARAMETERS, files._MAX_KEY_CHARS)  # fmt: skip
+               files.FOREIGN.members, npy._MAX_HEADER_BYTES, files._MAX_PARAMETERS, files._MAX_KEY_CHARS)  # fmt: skip
     missing = [limit for limit in [*limits, *(f"{n:,}" for n in numbers)] if f"| {limit} |" not in page]
     assert not missing

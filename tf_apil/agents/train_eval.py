@@ -42,7 +42,8 @@ from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import joined, under
 from tf_apil.opponents import critic, disturbances, named
 from tf_apil.opponents.mixture import Mixture
-from tf_apil.training import annealing, checkpoints, experiment, metrics
+from tf_apil.training import annealing, checkpoints, experiment, folder_lock, interruption, metrics
+from zoo_loader import placing
 
 #: By the names that model cards give them.
 METHODS = {
@@ -98,7 +99,9 @@ def train_eval(
 
     Raises:
         ExperimentMismatch: `root_dir` holds another experiment.
-        CheckpointError: a checkpoint cannot be read or written.
+        CheckpointError: a checkpoint cannot be read or written, or could not be: nothing has begun then.
+        FolderInUse: another process writes to `root_dir`.
+        Interrupted: by Ctrl-C or SIGTERM, of which the first lets an iteration end and saves a checkpoint.
         ValueError, LookupError, OSError: a name that is wrong, a file that cannot be had.
     """
     numbers = {"checkpoint_interval": checkpoint_interval, "eval_interval": eval_interval, "eval_matches": eval_matches}
@@ -107,30 +110,36 @@ def train_eval(
             raise ValueError(f"train_eval.{name} is {value!r}; it must be a whole number of at least 1.")
     physics_lib.get(eval_physics)
     task, root = task or Task(), pathlib.Path(root_dir)
-    run = Run(
-        task, root, zoo_dir, seed, num_threads, initial_policy, learner, num_env_steps, learning_rate_fraction
-    )  # fmt: skip
-    total = run.num_iterations
-    log = metrics.MetricsLog(root, run.iteration)
-    log.write_text("operative_config", gin.operative_config_str())
-    if run.iteration:
-        logging.info("continuing %s at iteration %d of %d", root, run.iteration, total)
+    with folder_lock.hold(root), interruption.deferred() as stop:
+        run = Run(
+            task, root, zoo_dir, seed, num_threads, initial_policy, learner, num_env_steps, learning_rate_fraction
+        )  # fmt: skip
+        saved, total = run.iteration, run.num_iterations
+        log = metrics.MetricsLog(root, run.iteration)
+        log.write_text("operative_config", gin.operative_config_str())
+        if run.iteration:
+            logging.info("continuing %s at iteration %d of %d", root, run.iteration, total)
 
-    with tqdm.auto.tqdm(total=total, initial=run.iteration, unit="batch", disable=None) as bar:
-        while run.iteration < total:
-            scalars = run.train_one_iteration()
-            last = run.iteration == total
-            if last or run.iteration % eval_interval == 0:
-                scalars |= run.evaluate(eval_matches, eval_physics)
-            # The line comes before the checkpoint: a run killed between the two writes it once more, and loses none.
-            log.write(run.iteration - 1, run.env_steps, scalars)
-            if last or run.iteration % checkpoint_interval == 0:
-                run.save()
-            if run.iteration % eval_interval == 0 and not last:
-                run.export()
-            _report(bar, run, total, scalars)
-    log.close()
-    return run.export()
+        with tqdm.auto.tqdm(total=total, initial=run.iteration, unit="batch", disable=None) as bar:
+            while run.iteration < total and not stop.signal:
+                scalars = run.train_one_iteration()
+                last = run.iteration == total
+                if last or run.iteration % eval_interval == 0:
+                    scalars |= run.evaluate(eval_matches, eval_physics)
+                # The line comes before the checkpoint: a run killed between the two writes it again, and loses none.
+                log.write(run.iteration - 1, run.env_steps, scalars)
+                if run.iteration % checkpoint_interval == 0:
+                    saved = run.save()
+                if run.iteration % eval_interval == 0 and not last:
+                    run.export()
+                _report(bar, run, total, scalars)
+        if run.iteration > saved:
+            run.save()
+        log.close()
+        if run.iteration < total:
+            stop.kept = f"{root} is saved at iteration {run.iteration} of {total}; the same command continues it."
+            return root  # which nobody gets: leaving the block raises
+        return run.export()
 
 
 class Run:
@@ -167,18 +176,16 @@ class Run:
         initial_policy = initial_policy or task.initial_policy
         self.learner = self._make_learner(learner, named.model(initial_policy, zoo_dir) if initial_policy else None)
         self._learning_rates = [(o, float(o.learning_rate)) for o in self.learner.optimizers]
-        experiment.claim(root, self._settings(initial_policy, num_env_steps))
-        (root / "operative_config.gin").write_text(gin.operative_config_str())
-
         self.iteration = 0
         self._evaluated: tuple[int, list[dict]] = (0, [])  # the iteration of the last evaluation, and its win rates
         self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
         self.table = self._seat(np.random.SeedSequence(seed))
-        found = self._checkpoints.latest()
-        if found:
-            self.iteration = found[0]
-            for name, part in self._parts().items():
-                part.restore(under(found[1], f"{name}/"))
+        self._checkpoints.check(self._arrays())
+        serving.check(self.learner.model)
+        experiment.claim(root, self._settings(initial_policy, num_env_steps))
+        placing.write(root / "operative_config.gin", gin.operative_config_str())
+        varying = [f"{name}/recent" for name in self._annealers]
+        self.iteration = self._checkpoints.restore(self._arrays(), self._take, self.num_iterations, varying)
 
     def _make_learner(self, learner: Callable | None, start):
         if learner is None:
@@ -271,10 +278,17 @@ class Run:
             scalars |= {f"Eval/WinRate/{name}": rate for name, rate in wins.items()}
         return scalars | {"Eval/NumberOfEpisodes": float(num_matches * len(wins))}
 
-    def save(self) -> None:
-        """Writes a checkpoint."""
-        arrays = joined({name: part.arrays() for name, part in self._parts().items()})
-        self._checkpoints.save(self.iteration, arrays)
+    def save(self) -> int:
+        """Writes a checkpoint, and returns its iteration."""
+        self._checkpoints.save(self.iteration, self._arrays())
+        return self.iteration
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return joined({name: part.arrays() for name, part in self._parts().items()})
+
+    def _take(self, arrays: dict[str, np.ndarray]) -> None:
+        for name, part in self._parts().items():
+            part.restore(under(arrays, f"{name}/"))
 
     def export(self) -> pathlib.Path:
         """Writes the policy as a SavedModel, with its win rate if it has been evaluated, and returns its folder."""

@@ -10,6 +10,7 @@ from absl import logging
 from tf_apil import games
 from tf_apil.evaluation import matches
 from tf_apil.opponents import disturbances, named
+from tf_apil.training import folder_lock
 
 DETERMINISTIC = {"none": (False, False), "seat0": (True, False), "seat1": (False, True), "both": (True, True)}
 _FILE = "results.json"
@@ -41,6 +42,7 @@ def write(root_dir: str | pathlib.Path, rows: list[dict]) -> pathlib.Path:
     return path
 
 
+@folder_lock.one_writer
 def evaluate(
     root_dir: str | pathlib.Path,
     game: str,
@@ -73,6 +75,7 @@ def evaluate(
         The rows asked for, in order.
 
     Raises:
+        FolderInUse: another process writes to `root_dir`.
         ValueError, LookupError, OSError: a name, number or file that is wrong; nothing is played then.
     """
     if deterministic not in DETERMINISTIC:

@@ -1,7 +1,7 @@
 """Policies as SavedModels: export, and load them back into a seat."""
 
-from tf_apil.serving.export import export
+from tf_apil.serving.export import check, export
 from tf_apil.serving.folder import ARRAYS, CARD, SAVED_MODEL, read
 from tf_apil.serving.load import load
 
-__all__ = ["ARRAYS", "CARD", "SAVED_MODEL", "export", "load", "read"]
+__all__ = ["ARRAYS", "CARD", "SAVED_MODEL", "check", "export", "load", "read"]

@@ -12,6 +12,10 @@ from absl import logging
 
 import zoo_loader
 from tf_apil.serving import folder, graphs, warmup
+from zoo_loader import files
+
+#: `graphs` holds weights twice, for actions and for values; a graph may have 2 GiB.
+_MAX_WEIGHT_BYTES = 2**31 // 2 - 2**24
 
 
 def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathlib.Path:
@@ -45,13 +49,29 @@ def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathl
         with _quiet():
             tf.saved_model.save(tf.Module(name="policy"), str(part), signatures=signatures)
         warmup.write(part, signatures)
-        zoo_loader.write_arrays(part / folder.ARRAYS, model.arrays())
+        zoo_loader.write_arrays(part / folder.ARRAYS, model.arrays(), files.OWN)
         card = _complete(card, model, folder.checksums(part))
         (part / folder.CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         _replace(part, path, old)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return path
+
+
+def check(model: tf.keras.Model) -> None:
+    """Refuses a model that `export` could not write, before work goes into it.
+
+    Raises:
+        ValueError: its arrays are too many or too large.
+    """
+    arrays = model.arrays()
+    files.check_writable(arrays, files.OWN)
+    num_bytes = sum(array.nbytes for array in arrays.values())
+    if num_bytes > _MAX_WEIGHT_BYTES:
+        raise ValueError(
+            f"the policy has {num_bytes} bytes of weights, and could not be exported: a SavedModel of more than "
+            f"{_MAX_WEIGHT_BYTES} bytes of them would be too large for TensorFlow. Take smaller networks."
+        )
 
 
 def _replace(part: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> None:

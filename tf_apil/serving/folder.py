@@ -32,7 +32,7 @@ PHYSICS_ADVICE = (
 def checksums(folder: pathlib.Path) -> dict[str, str]:
     """The SHA-256 of every file of a policy's folder but the card, by its path within the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CARD)
-    return {path.relative_to(folder).as_posix(): files.sha256(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): files.sha256(path, files.OWN) for path in paths}
 
 
 def read(path: str | pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -54,13 +54,13 @@ def read(path: str | pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
     card = read_card(path)
     for name, expected in card.get("files", {}).items():
         try:
-            found = files.sha256(path / name)
+            found = files.sha256(path / name, files.OWN)
         except zoo_loader.ZooFileError as error:
             raise damaged(path, str(error)) from None
         if found != expected:
             raise damaged(path, f"{name} is not what was written: its SHA-256 is {found}, {CARD} says {expected}")
     try:
-        arrays = zoo_loader.read_arrays(path / ARRAYS)
+        arrays = zoo_loader.read_arrays(path / ARRAYS, files.OWN)
     except zoo_loader.ZooFileError as error:
         raise damaged(path, str(error)) from None
     return card, arrays

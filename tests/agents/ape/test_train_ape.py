@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from conftest import Program
 
 from tf_apil.agents.ape import report
 from tf_apil.agents.ape import train_ape as lib
@@ -85,11 +86,9 @@ def finished(tmp_path_factory, _forking):
     """Its folder and what the program printed. (`run_program` is of each test; this is of all.)"""
     root, cwd = tmp_path_factory.mktemp("runs") / "finished", tmp_path_factory.mktemp("cwd")
     args = [*_arguments(root, CLONES, "train_ape.report_steps = 80"), "--num_iterations=6", "--seed=5"]
-    _forking.stdin.write(json.dumps({"module": PROGRAM, "args": args, "cwd": str(cwd)}) + "\n")
-    _forking.stdin.flush()
-    code = int(_forking.stdout.readline())
-    assert code == 0, (cwd / "stderr").read_text()
-    return root, (cwd / "stdout").read_text()
+    done = Program(_forking, cwd, PROGRAM, args).wait()
+    assert done.returncode == 0, done.stderr
+    return root, done.stdout
 
 
 def test_what_a_run_leaves_behind(finished):
@@ -312,7 +311,7 @@ class _Learner:
     settings, num_steps = {"kind": "fake"}, 0
 
     def __init__(self, seed):
-        self.asked = []
+        self.asked, self.varying = [], ("asked",)
 
     def study(self):
         return None

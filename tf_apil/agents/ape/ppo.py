@@ -92,7 +92,15 @@ class Play:
         return arrays if self._state is None else arrays | {"state": self._state.copy()}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Takes what `arrays` gave."""
+        """Takes what `arrays` gave.
+
+        Raises:
+            ValueError: they are of another number of episodes.
+        """
+        if "state" in arrays and np.shape(arrays["state"])[:1] != (self.seat.num_episodes,):
+            raise ValueError(
+                f"state is {list(np.shape(arrays['state']))}; it must hold {self.seat.num_episodes} episodes"
+            )
         self.seat.restore(under(arrays, "seat/"))
         self._random = streams.from_array(arrays["stream"])
         self._return, self._length = np.array(arrays["return"]), np.array(arrays["length"])
@@ -198,7 +206,7 @@ class EnsemblePPOLearner:
         self._epochs, self._minibatches, self._discount, self._lambda = num_epochs, num_minibatches, discount, lambda_
         self._observations = normalizers.RunningMoments((seat.observation_dim,)) if normalize_observations else None
         self._rewards = normalizers.RewardScaler(num_episodes, discount)
-        self._lengths = np.full(2, np.nan)  # running mean lengths of the two kinds of episodes
+        self._lengths = np.zeros(2)  # running mean lengths of the two kinds of episodes; 0: none has ended yet
         self._optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
         self._agent = ClippedAgent(
             ActorNetwork(self.ensemble),
@@ -280,6 +288,9 @@ class EnsemblePPOLearner:
             "Train/beta": beta,
         }  # fmt: skip
 
+    #: What players remember of episodes is not there before the first iteration.
+    varying = ("play0/state", "play1/state")
+
     def arrays(self) -> dict[str, np.ndarray]:
         """All that a checkpoint must hold, by name."""
         parts = {"ensemble": self.ensemble, "mixing": self.mixing, "beta": self.beta}
@@ -316,13 +327,12 @@ class EnsemblePPOLearner:
     def _note_lengths(self, steps: list[Steps]) -> None:
         for kind, s in enumerate(steps):
             if len(s.lengths):
-                known = np.isfinite(self._lengths[kind])
-                mean = s.lengths.mean()
-                self._lengths[kind] = 0.9 * self._lengths[kind] + 0.1 * mean if known else mean
+                known, mean = self._lengths[kind], s.lengths.mean()
+                self._lengths[kind] = 0.9 * known + 0.1 * mean if known else mean
 
     def _share(self, kind: int) -> float:
         """What advantages of a kind count, so that an episode of it counts as one of the ensemble's."""
-        if kind == EXPERTS or not np.isfinite(self._lengths).all():
+        if kind == EXPERTS or not self._lengths.all():
             return 1.0
         return float(self._lengths[OBSERVER] / self._lengths[EXPERTS])
 

@@ -3,6 +3,7 @@
     learner.learn(iteration, remaining)     plays and learns; scalars to log
     learner.study()                         what can be told of the ensemble (`study.GridStudy`, `study.SeatStudy`)
     learner.arrays(), restore(arrays), settings, num_steps
+    learner.varying                         names of arrays whose shapes change as it learns; may be missing
 
 | learner | tasks |
 |---|---|
@@ -23,7 +24,8 @@ from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.policy_gradient import PolicyGradientLearner
 from tf_apil.agents.ape.study import CLONES
 from tf_apil.models.named_arrays import joined, under
-from tf_apil.training import checkpoints, experiment, metrics
+from tf_apil.training import checkpoints, experiment, folder_lock, interruption, metrics
+from zoo_loader import placing
 
 
 @gin.configurable
@@ -65,7 +67,9 @@ def train_ape(
 
     Raises:
         ExperimentMismatch: `root_dir` holds another experiment.
-        CheckpointError: a checkpoint cannot be read or written.
+        CheckpointError: a checkpoint cannot be read or written, or could not be: nothing has begun then.
+        FolderInUse: another process writes to `root_dir`.
+        Interrupted: by Ctrl-C or SIGTERM, of which the first lets an iteration end and saves a checkpoint.
         ValueError, LookupError, OSError: a setting that is wrong, a file that cannot be had.
     """
     least = {"num_iterations": 1, "checkpoint_interval": 1, "eval_interval": 1, "clone_interval": 0, "clone_steps": 1}
@@ -75,26 +79,33 @@ def train_ape(
         if not isinstance(given[name], int) or given[name] < number:
             raise ValueError(f"train_ape.{name} is {given[name]!r}; it must be a whole number of at least {number}.")
     root = pathlib.Path(root_dir)
-    run = Run(root, learner or _on_the_papers_grid, num_iterations, seed, falling_rates)
-    log = metrics.MetricsLog(root, run.iteration)
-    log.write_text("operative_config", gin.operative_config_str())
-    if run.iteration:
-        logging.info("continuing %s at iteration %d of %d", root, run.iteration, num_iterations)
+    with folder_lock.hold(root):
+        with interruption.deferred() as stop:
+            run = Run(root, learner or _on_the_papers_grid, num_iterations, seed, falling_rates)
+            saved, log = run.iteration, metrics.MetricsLog(root, run.iteration)
+            log.write_text("operative_config", gin.operative_config_str())
+            if run.iteration:
+                logging.info("continuing %s at iteration %d of %d", root, run.iteration, num_iterations)
 
-    with tqdm.auto.tqdm(total=num_iterations, initial=run.iteration, unit="batch", disable=None) as bar:
-        while run.iteration < num_iterations:
-            scalars = run.train_one_iteration()
-            if run.is_due(eval_interval):
-                scalars |= run.study.evaluate()
-            if clone_interval and run.is_due(clone_interval):
-                scalars |= run.clone(clone_steps, report_episodes)
-            log.write(run.iteration - 1, run.learner.num_steps, scalars)
-            if run.is_due(checkpoint_interval):
+            with tqdm.auto.tqdm(total=num_iterations, initial=run.iteration, unit="batch", disable=None) as bar:
+                while run.iteration < num_iterations and not stop.signal:
+                    scalars = run.train_one_iteration()
+                    if run.is_due(eval_interval):
+                        scalars |= run.study.evaluate()
+                    if clone_interval and run.is_due(clone_interval):
+                        scalars |= run.clone(clone_steps, report_episodes)
+                    log.write(run.iteration - 1, run.learner.num_steps, scalars)
+                    if run.is_due(checkpoint_interval):
+                        saved = run.save()
+                    _report(bar, run, scalars)
+            if run.iteration > saved:
                 run.save()
-            _report(bar, run, scalars)
-    log.close()
-    steps = dict(zip(CLONES, (report_steps, report_recurrent_steps), strict=True))
-    return report.write(root, run.learner, {m: n for m, n in steps.items() if n}, report_episodes, seed)
+            log.close()
+            stop.kept = (
+                f"{root} is saved at iteration {run.iteration} of {num_iterations}; the same command continues it."
+            )
+        steps = dict(zip(CLONES, (report_steps, report_recurrent_steps), strict=True))
+        return report.write(root, run.learner, {m: n for m, n in steps.items() if n}, report_episodes, seed)
 
 
 class Run:
@@ -110,15 +121,14 @@ class Run:
         self.learner, self.iteration = _built(learner, seed), 0
         self._num_iterations, self._seed, self._falling = num_iterations, seed, falling_rates
         self.study = self.learner.study()
+        self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
+        self._checkpoints.check(self._arrays())
         settings = {f"{type(self.learner).__name__}.{k}": v for k, v in self.learner.settings.items()}
         settings |= {"seed": seed, "falling_rates": falling_rates}
         experiment.claim(root, settings | ({"num_iterations": num_iterations} if falling_rates else {}))
-        (root / "operative_config.gin").write_text(gin.operative_config_str())
-        self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
-        found = self._checkpoints.latest()
-        if found:
-            self.iteration = found[0]
-            self.learner.restore(under(found[1], "learner/"))
+        placing.write(root / "operative_config.gin", gin.operative_config_str())
+        varying = [f"learner/{name}" for name in getattr(self.learner, "varying", ())]
+        self.iteration = self._checkpoints.restore(self._arrays(), self._take, num_iterations, varying)
 
     def is_due(self, interval: int) -> bool:
         """Whether what is done every `interval` iterations, and at the end, is to be done now."""
@@ -138,9 +148,16 @@ class Run:
         scalars = clone.learn(self.study.demonstrations(num_steps, random))
         return scalars | {"Eval/clone_return": self.study.clone_return(clone, num_episodes, random).mean}
 
-    def save(self) -> None:
-        """Writes a checkpoint."""
-        self._checkpoints.save(self.iteration, joined({"learner": self.learner.arrays()}))
+    def save(self) -> int:
+        """Writes a checkpoint, and returns its iteration."""
+        self._checkpoints.save(self.iteration, self._arrays())
+        return self.iteration
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return joined({"learner": self.learner.arrays()})
+
+    def _take(self, arrays: dict[str, np.ndarray]) -> None:
+        self.learner.restore(under(arrays, "learner/"))
 
 
 def _on_the_papers_grid(seed: int) -> PolicyGradientLearner:
