@@ -55,17 +55,39 @@ class _FeedForward(PolicyModel):
         Raises:
             ValueError: The observation is not [B, D]; or, outside of a `tf.function`, an entry of it is not finite.
         """
-        self._check_observation(observation)
-        z = getattr(self, self.OBSERVATIONS)(observation)
-        mean = value = z
-        policy, values = self._towers()
-        for name in policy:
-            mean = getattr(self, name)(mean)
-        for name in values:
-            value = getattr(self, name)(value)
-        mean, value = tf.cast(mean, tf.float32), value[:, 0]
+        outputs = self._outputs(observation)
+        policy, value = self._towers()
+        mean, value = tf.cast(outputs[policy[-1]], tf.float32), outputs[value[-1]][:, 0]
         returns = getattr(self, self.RETURNS)(value)
         return PolicyOutput(mean, self.logstd(mean), returns, state, tf.cast(value, tf.float32))
+
+    def _outputs(self, observation: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What every layer of both towers puts out, by its name."""
+        self._check_observation(observation)
+        z = getattr(self, self.OBSERVATIONS)(observation)
+        outputs = {}
+        for tower in self._towers():
+            output = z
+            for name in tower:
+                output = outputs[name] = getattr(self, name)(output)
+        return outputs
+
+    def hidden(self, observation: tf.Tensor, state: None = None) -> dict[str, tf.Tensor]:
+        """The activations of the hidden layers of both towers, through which gradients pass.
+
+        Args:
+            observation: [B, D], raw, as the game returns it.
+            state: Unused, as in `call`.
+
+        Returns:
+            {name of the layer: [B, units] float32, after the activation}, the policy's tower first, each from its
+            first layer to its last.
+
+        Raises:
+            ValueError: As `call`.
+        """
+        outputs, ends = self._outputs(tf.cast(observation, tf.float32)), {tower[-1] for tower in self._towers()}
+        return {name: tf.cast(output, tf.float32) for name, output in outputs.items() if name not in ends}
 
 
 @tf.keras.saving.register_keras_serializable("zoo_loader")
@@ -184,6 +206,30 @@ class LSTMPolicy(PolicyModel):
             ValueError: The observation or the state has another shape; or, outside of a `tf.function`, an entry of the
                 observation is not finite.
         """
+        hidden, state = self._hidden(observation, state, reset)
+        value, mean = self.vffinal(hidden["lstmv"])[..., 0], self.polfinal(hidden["lstmp"])
+        return PolicyOutput(mean, self.logstd(mean), self.retfilter(value), state, tf.cast(value, tf.float32))
+
+    def hidden(
+        self, observation: tf.Tensor, state: tf.Tensor | None = None, reset: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """The activations of the hidden layers of both towers, through which gradients pass.
+
+        Args: as `call`.
+
+        Returns:
+            {"polfc1", "lstmp", "vffc1", "lstmv": [B, 128] or [B, T, 128] float32}: after the ReLU, and the cells' h.
+
+        Raises:
+            ValueError: As `call`.
+        """
+        hidden, _ = self._hidden(tf.cast(observation, tf.float32), state, reset)
+        return {name: tf.cast(output, tf.float32) for name, output in hidden.items()}
+
+    def _hidden(
+        self, observation: tf.Tensor, state: tf.Tensor | None, reset: tf.Tensor | None
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """The activations of the hidden layers, without an axis of time where there was none, and the next state."""
         self._check_observation(observation)
         is_step = len(observation.shape) == 2
         if is_step:
@@ -197,13 +243,13 @@ class LSTMPolicy(PolicyModel):
                 f"{self.name} expects a state of shape [batch, 4, {formats.LSTM_UNITS}], was given {list(state.shape)}"
             )
         z = self.obsfilter(observation)
-        value, value_state = self.lstmv(self.vffc1(z), (state[:, 0], state[:, 1]), reset)
-        mean, policy_state = self.lstmp(self.polfc1(z), (state[:, 2], state[:, 3]), reset)
-        value, mean = self.vffinal(value)[..., 0], self.polfinal(mean)
+        vffc1, polfc1 = self.vffc1(z), self.polfc1(z)
+        value, value_state = self.lstmv(vffc1, (state[:, 0], state[:, 1]), reset)
+        policy, policy_state = self.lstmp(polfc1, (state[:, 2], state[:, 3]), reset)
+        hidden = {"polfc1": polfc1, "lstmp": policy, "vffc1": vffc1, "lstmv": value}
         if is_step:
-            value, mean = value[:, 0], mean[:, 0]
-        state = tf.stack([*value_state, *policy_state], axis=1)
-        return PolicyOutput(mean, self.logstd(mean), self.retfilter(value), state, tf.cast(value, tf.float32))
+            hidden = {name: output[:, 0] for name, output in hidden.items()}
+        return hidden, tf.stack([*value_state, *policy_state], axis=1)
 
     def initial_state(self, batch_size: int) -> tf.Tensor:
         """The state at the start of a match: zeros, [B, 4, 128]."""

@@ -88,10 +88,29 @@ class NumpyMlpPolicyValue(NumpyPolicyValue):
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
         super().__init__(arrays)
+        self._names = self._layers(arrays)
         self._policy, self._value = (
             [_weights(arrays, layer, dtype) for layer in tower]
-            for tower, dtype in zip(self._layers(arrays), _DTYPES, strict=True)
+            for tower, dtype in zip(self._names, _DTYPES, strict=True)
         )
+
+    def hidden(self, observation: np.ndarray) -> dict[str, np.ndarray]:
+        """The activations of the hidden layers of both towers.
+
+        Args:
+            observation: [B, D], raw.
+
+        Returns:
+            {name of the layer: [B, units] float32, after the activation}, the policy's first, as `models` names them.
+
+        Raises:
+            ValueError: The observation is not [B, D].
+        """
+        policy, value = [], []
+        _tower(self._policy, self.normalise(observation), self._activate, policy)
+        _tower(self._value, self._normalise_exactly(observation), self._activate, value)
+        names = [name for tower in self._names for name in tower[:-1]]
+        return {name: np.float32(array) for name, array in zip(names, policy + value, strict=True)}
 
     def _layers(self, arrays: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The names of the layers of both towers."""
@@ -213,6 +232,26 @@ class NumpyLstmPolicy(NumpyPolicyValue):
         value = _recurrent_tower(self._value, z, state[:, :2], next_state[:, :2])[:, 0]
         return mean, log_std, self._denormalise(value), value.astype(np.float32), next_state
 
+    def hidden(self, observation: np.ndarray, state: np.ndarray) -> dict[str, np.ndarray]:
+        """The activations of the hidden layers of both towers.
+
+        Args:
+            observation: [B, D], raw.
+            state: [B, 4, 128] float32; not changed.
+
+        Returns:
+            {"polfc1", "lstmp", "vffc1", "lstmv": [B, 128] float32}: after the ReLU, and the cells' h.
+
+        Raises:
+            ValueError: The observation is not [B, D], or the state not [B, 4, 128].
+        """
+        next_state, kept = self._next_state(state, len(observation)), []
+        _recurrent_tower(self._policy, self.normalise(observation), state[:, 2:], next_state[:, 2:], kept)
+        _recurrent_tower(self._value, self._normalise_exactly(observation), state[:, :2], next_state[:, :2], kept)
+        return {
+            name: np.float32(array) for name, array in zip(("polfc1", "lstmp", "vffc1", "lstmv"), kept, strict=True)
+        }
+
     @staticmethod
     def _next_state(state: np.ndarray, batch_size: int) -> np.ndarray:
         shape = (batch_size, 4, formats.LSTM_UNITS)
@@ -273,18 +312,24 @@ def _relu(z: np.ndarray, out: np.ndarray) -> np.ndarray:
     return np.maximum(z, 0.0, out=out)
 
 
-def _tower(weights: list[tuple[np.ndarray, np.ndarray]], z: np.ndarray, activate: Callable) -> np.ndarray:
+def _tower(
+    weights: list[tuple[np.ndarray, np.ndarray]], z: np.ndarray, activate: Callable, kept: list | None = None
+) -> np.ndarray:
     *hidden, (kernel, bias) = weights
     for hidden_kernel, hidden_bias in hidden:
         z = z @ hidden_kernel
         z += hidden_bias
         activate(z, out=z)
+        if kept is not None:
+            kept.append(z)
     z = z @ kernel
     z += bias
     return z
 
 
-def _recurrent_tower(weights, z: np.ndarray, state: np.ndarray, next_state: np.ndarray) -> np.ndarray:
+def _recurrent_tower(
+    weights, z: np.ndarray, state: np.ndarray, next_state: np.ndarray, kept: list | None = None
+) -> np.ndarray:
     """relu layer, LSTM cell, linear head: all in the dtype of `weights`.
 
     Args:
@@ -292,6 +337,7 @@ def _recurrent_tower(weights, z: np.ndarray, state: np.ndarray, next_state: np.n
         z: [B, D], normalised.
         state: [B, 2, 128], c and h.
         next_state: [B, 2, 128], filled in here.
+        kept: Where the activations of both hidden layers go, if they are wanted.
 
     Returns:
         [B, outputs].
@@ -318,6 +364,8 @@ def _recurrent_tower(weights, z: np.ndarray, state: np.ndarray, next_state: np.n
     np.tanh(f, out=j)
     j *= o
     next_state[:, 1] = j
+    if kept is not None:
+        kept.extend((x, j))
     out = j @ head_kernel
     out += head_bias
     return out

@@ -18,6 +18,8 @@ import zoo_loader
 model = zoo_loader.load("ysnp/walker")
 ```
 
+`model.hidden(observation, state)` gives the activations of its hidden layers by their names, for probes and saliency.
+
 `tf-apil zoo fetch NAME` downloads one and checks its SHA-256; `show`, `verify` and `convert` do what they
 say. Files are read without running them ([safety](safety.md)). How they play here: [fidelity](fidelity.md).
 

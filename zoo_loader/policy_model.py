@@ -31,6 +31,9 @@ class PolicyOutput(typing.NamedTuple):
 class PolicyModel(tf.keras.Model):
     """A policy with a value: named variables in and out, and checks of what it is given.
 
+    `hidden` gives the activations of the hidden layers by their names: it takes what a call takes. (These models are
+    classes, not graphs of layers, so that layers have no `output` to make another Keras model of.)
+
     All weights but the statistics are trainable; set `model.trainable = False` to freeze them too.
 
     Attributes:

@@ -115,6 +115,52 @@ def test_numpy_agrees_with_the_formulas(any_arrays, observation):
     np.testing.assert_array_equal(acting_mean, mean)
 
 
+def test_hidden_activations(any_arrays, observation):
+    """By name, in Keras as in numpy: what the heads make of them is mean and value; and by the formulas."""
+    model, network = models.from_arrays(any_arrays), numpy_models.from_arrays(any_arrays)
+    state = _state(model.recurrent)
+    hidden, out = model.hidden(observation, state), model(observation, state)
+    found = network.hidden(observation, state) if model.recurrent else network.hidden(observation)
+    assert list(hidden) == list(found) and len(hidden) == 4
+    for name, activation in hidden.items():
+        assert activation.dtype == tf.float32 and found[name].dtype == np.float32
+        assert activation.shape == (16, 128 if model.recurrent else 64) and hasattr(model, name)
+        np.testing.assert_allclose(activation, found[name], atol=1e-5, err_msg=name)
+        assert np.std(activation) > 0.05
+    w = any_arrays
+    heads = {"mlp": ("polfinal", "vffinal"), "lstm": ("polfinal", "vffinal")}.get(model.kind, ("pi", "vf"))
+    (policy_1, policy, value_1, value), (mean_head, value_head) = hidden.values(), heads
+    np.testing.assert_allclose(policy @ w[f"{mean_head}/w"] + w[f"{mean_head}/b"], out.mean, atol=1e-5)
+    np.testing.assert_allclose(
+        (value @ w[f"{value_head}/w"] + w[f"{value_head}/b"])[:, 0], out.value_normalised, atol=1e-5
+    )
+    for first, name in ((policy_1, list(hidden)[0]), (value_1, list(hidden)[2])):
+        z = network.normalise(observation).astype(np.float64) @ w[f"{name}/w"] + w[f"{name}/b"]
+        np.testing.assert_allclose(first, np.maximum(z, 0) if model.recurrent else np.tanh(z), atol=1e-4, err_msg=name)
+    if model.recurrent:
+        np.testing.assert_array_equal(hidden["lstmp"], out.state[:, 3])
+        np.testing.assert_array_equal(hidden["lstmv"], out.state[:, 1])
+
+
+def test_hidden_activations_of_a_sequence_and_their_gradients(make_arrays, observation):
+    model = models.from_arrays(make_arrays(137, 8, kind="lstm"))
+    sequence, reset = np.stack([observation, observation + 1], axis=1), np.array([[False, True]] * 16)
+    hidden = model.hidden(sequence, None, reset)
+    second = model.hidden(observation + 1, model.initial_state(16))
+    for name, activation in hidden.items():
+        assert activation.shape == (16, 2, 128)
+        np.testing.assert_allclose(activation[:, 1], second[name], atol=1e-6, err_msg=name)
+    for kind in ("lstm", "mlp", "sb_mlp", "dense"):
+        model = models.from_arrays(make_arrays(137, 8, kind=kind))
+        for name in model.hidden(observation):
+            x = tf.Variable(np.full((1, 137), 3.5, np.float32))
+            with tf.GradientTape() as tape:
+                unit = tf.reduce_sum(model.hidden(x)[name])
+            assert np.abs(tape.gradient(unit, x)).max() > 0, name
+    with pytest.raises(ValueError, match=r"\[batch, 137\]"):
+        model.hidden(np.zeros((4, 380), np.float32))
+
+
 @pytest.mark.parametrize("entry", ZOO, ids=lambda entry: entry.name)
 def test_recorded_outputs(entry, zoo_dir, vectors_dir):
     """The published files give the recorded outputs: row 0 is zeros, row 1 is scaled by 40 so that clipping bites."""
