@@ -48,7 +48,8 @@ def _fetch(*names: str) -> int:
     if not names:
         raise ValueError("fetch wants at least one name; `tf-apil zoo list` prints them")
     for name in names:
-        print(download.locate(name, flags.FLAGS.zoo_dir))
+        path, part = download.locate(name, flags.FLAGS.zoo_dir), catalogue.get(name).part
+        print(f"{path}#{part}" if part else path)
     return 0
 
 

@@ -176,13 +176,13 @@ def test_zoo_networks_export_and_come_back(zoo_dir, tmp_path):
     np.testing.assert_allclose(_mean(served), _mean(direct), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "lstm", "sb_mlp"])
+@pytest.mark.parametrize("kind", ["mlp", "lstm", "sb_mlp", "dense"])
 def test_weight_files_of_every_kind(kind, tmp_path):
     rng = np.random.default_rng(0)
     arrays = {
-        key: np.ones(shape, np.float32) if "filter/" in key or "rms/" in key else
+        key: np.ones(shape, np.float32) if any(part in key for part in ("filter/", "rms/", "norm/")) else
         (0.1 * rng.standard_normal(shape)).astype(np.float32)
-        for key, shape in formats.MAKERS[kind](D, A).variables
+        for key, shape in formats.make(kind, D, A).variables
     }  # fmt: skip
     zoo_loader.write_arrays(tmp_path / "weights.npz", arrays)
     policy, model = (

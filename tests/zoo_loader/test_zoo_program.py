@@ -57,6 +57,15 @@ def test_program_errors_are_one_sentence(args, message):
     assert message in result.stderr and "Traceback" not in result.stderr and len(result.stderr.splitlines()) == 1
 
 
+def test_program_fetch_prints_what_loads(zoo_dir):
+    result = _run("fetch", "bad/3273/walker", f"--zoo_dir={zoo_dir}")
+    assert result.returncode == 0 and result.stdout.strip().endswith("checkpoint-adv-external-3273#player_2")
+    assert zoo_loader.load(result.stdout.strip()).observation_dim == 380
+    result = _run("show", "bad/67", f"--zoo_dir={zoo_dir}")
+    for part in ("dense 64-64, observation 380, action 17", "seat 0", "#player_1", "returns, mean 0, std 1"):
+        assert part in result.stdout
+
+
 def test_program_verify(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_APIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TF_APIL_ZOO", raising=False)
