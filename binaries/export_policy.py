@@ -26,7 +26,9 @@ flags.DEFINE_string(
     "policy", None, "The policy: a zoo name, a shipped one, a weight file, a run's folder, a SavedModel.", required=True
 )
 flags.DEFINE_string(
-    "results", None, "A results.json of binaries.evaluate, or its folder: its win rates of the policy go into the card."
+    "results",
+    None,
+    "A results.json of binaries.evaluate, or its folder: win rates of the same weights go into the card.",
 )
 
 
@@ -35,13 +37,13 @@ def main() -> None:
     from tf_apil.evaluation import tables
     from tf_apil.opponents import named
 
-    model = named.model(FLAGS.policy, FLAGS.zoo_dir)
-    card = named.card(FLAGS.policy, FLAGS.zoo_dir)
+    found = named.resolve(FLAGS.policy, FLAGS.zoo_dir)
+    model, card = found.model(), found.card
     if FLAGS.results:
         rows = tables.read(FLAGS.results)
         if not rows:
             raise FileNotFoundError(f"--results={FLAGS.results} is neither a results.json nor a folder that holds one.")
-        card["win_rates"] = tables.win_rates(rows, FLAGS.policy)
+        card["win_rates"] = tables.win_rates(rows, found.sha256, FLAGS.policy)
     path = serving.export(model, FLAGS.root_dir, card)
     print(f"policy: {path}")
 

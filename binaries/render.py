@@ -37,9 +37,10 @@ def main() -> None:
 
     names = FLAGS.seat0, FLAGS.seat1
     rules = games.get(FLAGS.game)
+    found = {name: named.resolve(name, FLAGS.zoo_dir) for name in dict.fromkeys(names)}
     film = films.film(
         FLAGS.game,
-        tuple(named.policy(name, rules, FLAGS.zoo_dir) for name in names),
+        tuple(found[name].policy(rules, seat) for seat, name in enumerate(names)),
         (FLAGS.deterministic, FLAGS.deterministic),
         FLAGS.output or _path(names),
         seed=FLAGS.seed,

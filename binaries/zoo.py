@@ -126,7 +126,8 @@ def _convert(*args: str) -> int:
         from tf_apil import serving
         from tf_apil.opponents import named
 
-        serving.export(named.model(name, zoo_dir), out, named.card(name, zoo_dir))
+        found = named.resolve(name, zoo_dir)
+        serving.export(found.model(), out, found.card)
     print(out)
     return 0
 

@@ -83,7 +83,7 @@ def _command() -> pathlib.Path:
 def _film(root: pathlib.Path, policy: pathlib.Path, victim: str, zoo_dir: str | None) -> str:
     """Films one match, and returns where it lies, or why there is none."""
     rules = games.get(_GAME)
-    seated = named.policy(str(policy), rules, zoo_dir), named.policy(victim, rules, zoo_dir)
+    seated = tuple(named.policy(name, rules, zoo_dir, seat) for seat, name in enumerate((str(policy), victim)))
     try:
         return str(films.film(_GAME, seated, (False, True), root / "match.mp4", labels=("adversary", victim)).path)
     except rendering.RenderingUnavailable as error:

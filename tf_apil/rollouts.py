@@ -1,7 +1,7 @@
 """Seats two policies at a batch of matches and plays: step by step, or into time-major arrays for a learner."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -230,6 +230,8 @@ class Rollout(NamedTuple):
         sparse_reward, dense_reward: `[T, M, 2]`.
         done: `[T, M]` bool.
         winner: `[T, M]` int: seat, or -1.
+        fault: `[T, M]` bool, done by a fault: an action or a state that was not finite. Nobody has won, and it is no
+            tie.
         opponent: `[T, M]` int, which of several opponents (`opponents.mixture`) played; zeros where there is one.
         elapsed_steps: `[T, M]` int; where done, the length of the match.
         cut_off: `[K, 2]` int, (step, match) where a match was cut off by a limit that is none of its rules: what would
@@ -246,6 +248,7 @@ class Rollout(NamedTuple):
     dense_reward: np.ndarray
     done: np.ndarray
     winner: np.ndarray
+    fault: np.ndarray
     opponent: np.ndarray
     elapsed_steps: np.ndarray
     cut_off: np.ndarray
@@ -271,6 +274,7 @@ def collect(table: Table, seat: int, num_steps: int) -> Rollout:
             "dense_reward": step.dense_reward[:, pair],
             "done": step.done,
             "winner": step.winner,
+            "fault": np.isin(np.arange(matches.start, matches.start + len(step.done)), list(step.faults)),
             "opponent": other.info.get("opponent", np.zeros(len(step.done), int)),
             "elapsed_steps": step.elapsed_steps,
         }
@@ -291,6 +295,11 @@ def collect(table: Table, seat: int, num_steps: int) -> Rollout:
         cut_observation=np.array(cut_observation, np.float32).reshape(-1, 2, table.game.observation_dim),
         **{name: value for name, value in rows.items() if "/" not in name},
     )
+
+
+def not_finite(actions: Sequence[np.ndarray]) -> tuple[int, ...]:
+    """Which of some actions `[A]`, by their place, have an entry that is not finite."""
+    return tuple(place for place, action in enumerate(actions) if not np.isfinite(action).all())
 
 
 def own_first(seat: int) -> slice:

@@ -16,12 +16,15 @@ import zoo_loader
 from tf_apil import games, serving
 from tf_apil.agents import train_eval as lib
 from tf_apil.agents.task import VictimTask
+from tf_apil.models import named_arrays
+from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.opponents import named
 from tf_apil.training import checkpoints, experiment, metrics
 from zoo_loader import models
 
 ROOT = pathlib.Path(__file__).parents[2]
 BATCH = 32
+ZERO = named.resolve("zero").sha256
 BINDINGS = [
     "Task.victim = 'zero'", "Task.physics = 'draft'", "Task.num_matches = 2", "Task.steps_per_match = 16",
     "PPOLearner.hidden = (4,)", "PPOLearner.num_minibatches = 2", "PPOLearner.num_epochs = 1",
@@ -97,16 +100,18 @@ def test_metrics_of_a_run(finished):
 def test_the_card_says_what_the_policy_is(finished):
     card = serving.load(finished[1]).card
     expected = {
-        "game": "multicomp/YouShallNotPassHumans-v0", "seat": 0, "trained_against": "zero", "physics": "draft",
+        "game": "multicomp/YouShallNotPassHumans-v0", "seat": 0, "physics": "draft",
+        "trained_against": [{"name": "zero", "sha256": ZERO}],
         "trained_by": "tf_apil.agents.ppo", "env_steps": 6 * BATCH, "seed": 0, "observation_dim": 380, "action_dim": 17,
-        "sha256": card["files"]["policy.npz"],
+        "sha256": named_arrays.sha256(serving.read(finished[1])[1]),
     }  # fmt: skip
     assert expected.items() <= card.items()
     (row,) = card["win_rates"]
     assert row.pop("wilson95")[1] == pytest.approx(1)
     assert row == {
-        "game": "multicomp/YouShallNotPassHumans-v0", "seat": 0, "opponent": "zero", "matches": 2, "win_rate": 1,
-        "tie_rate": 0, "deterministic": "both", "physics": "original", "seed": 0,
+        "game": "multicomp/YouShallNotPassHumans-v0", "seat": 0, "opponent": "zero", "opponent_sha256": ZERO,
+        "matches": 2, "win_rate": 1, "tie_rate": 0, "faults": 0, "deterministic": "both",
+        "physics": "original", "seed": 0,
     }  # fmt: skip
 
 
@@ -129,8 +134,6 @@ def test_the_exported_policy_is_the_last_checkpoint(finished):
     root, _ = finished
     step, arrays = _newest(root)
     model = {name.removeprefix("learner/model/"): a for name, a in arrays.items() if name.startswith("learner/model/")}
-    from tf_apil.models.actor_critic import ActorCritic
-
     observation = np.random.default_rng(0).normal(size=(3, 380)).astype(np.float32)
     policy = named.policy(str(root), games.get("multicomp/YouShallNotPassHumans-v0"))
     expected = ActorCritic.from_arrays(model)(observation).mean
@@ -435,6 +438,76 @@ def test_other_settings_in_the_same_folder(finished, clean_gin):
     ):
         assert difference in str(caught.value)
     assert "learning_rate" not in str(caught.value)
+
+
+def _weights_at(path, seed: int) -> str:
+    """A weight file, written anew."""
+    zoo_loader.write_arrays(path, ActorCritic(380, 17, (4,), seed=seed).arrays())
+    return str(path)
+
+
+@pytest.mark.parametrize("role", ["opponent", "one of several", "start"])
+def test_a_policy_that_has_changed_stops_a_run_that_goes_on(tmp_path, clean_gin, role):
+    """And nothing is lost: with the former weights, wherever they lie, it goes on."""
+
+    def begin(name: str) -> lib.Run:
+        if role == "one of several":
+            clean_gin.parse_config("VictimTask.num_matches = 2\nVictimTask.steps_per_match = 16")
+            victim = _weights_at(tmp_path / "victim.npz", 7)
+            task = VictimTask(victim=victim, adversaries=(name,), original_opponent="zero", physics="draft")
+            return lib.Run(task, tmp_path / "run", None, 0, 2)
+        task = lib.Task(victim=name) if role == "opponent" else lib.Task()
+        return lib.Run(task, tmp_path / "run", None, 0, 2, name if role == "start" else None)
+
+    name = _weights_at(tmp_path / "other.npz", 1)
+    run = begin(name)
+    run.train_one_iteration()
+    run.save()
+    _weights_at(tmp_path / "other.npz", 2)
+    before = (tmp_path / "run" / "experiment.json").read_text()
+    with pytest.raises(experiment.PolicyChanged, match="was begun with '.*other.npz' when it was .*, and now"):
+        begin(name)
+    assert (tmp_path / "run" / "experiment.json").read_text() == before and _newest(tmp_path / "run")[0] == 1
+    assert begin(_weights_at(tmp_path / "kept.npz", 1)).iteration == 1
+    assert begin(_weights_at(tmp_path / "other.npz", 1)).iteration == 1
+
+
+def test_the_card_of_a_run_names_the_weights_it_met(tmp_path):
+    """`trained_against` and `trained_from`; one file, in two roles, is looked up once."""
+    name = _weights_at(tmp_path / "other.npz", 1)
+    run = lib.Run(lib.Task(victim=name), tmp_path / "run", None, 0, 2, name)
+    card = serving.read(run.export())[0]
+    record = {"name": name, "path": name, "sha256": named.resolve(name).sha256}
+    assert card["trained_against"] == [record] and card["trained_from"] == record
+    assert card["sha256"] == named_arrays.sha256(run.learner.model.arrays())
+    assert json.loads((tmp_path / "run" / "experiment.json").read_text())["policies"] == [record]
+
+
+def test_win_rates_of_other_weights_do_not_get_into_a_card(tmp_path):
+    """A folder of the same name, with other weights, is there already."""
+    run = lib.Run(lib.Task(), tmp_path, None, 0, 2)
+    path = tmp_path / "policies" / f"{0:012d}"
+    rates = [{"win_rate": 0.5}]
+    serving.export(ActorCritic(380, 17, (4,), seed=9), path, {"win_rates": rates})
+    assert "win_rates" not in serving.read(run.export())[0]
+    serving.export(run.learner.model, path, {"win_rates": rates})
+    assert serving.read(run.export())[0]["win_rates"] == rates
+
+
+def test_faults_are_counted_and_told_of_once(tmp_path, clean_gin, caplog):
+    """An opponent whose actions overflow when they are drawn, and are finite by the mean."""
+    arrays = ActorCritic(380, 17, (4,), seed=1).arrays()
+    arrays["log_std"] = np.full(17, 1000, np.float32)
+    zoo_loader.write_arrays(tmp_path / "wild.npz", arrays)
+    run = lib.Run(lib.Task(victim=str(tmp_path / "wild.npz")), tmp_path / "run", None, 0, 2)
+    with caplog.at_level("WARNING", "absl"):
+        scalars = [run.train_one_iteration() for _ in range(2)]
+    assert [s["Metrics/faults"] for s in scalars] == [BATCH, BATCH] == [s["Metrics/NumberOfEpisodes"] for s in scalars]
+    for rate in ("Win", "Tie", "Loss"):
+        assert scalars[0][f"Metrics/{rate}Rate"] == 0
+    (line,) = [record.getMessage() for record in caplog.records if "fault" in record.getMessage()]
+    assert "wild.npz' were not finite" in line and "the adversary" not in line
+    assert run.evaluate(2, "draft")["Eval/faults"] == 0
 
 
 def test_a_damaged_checkpoint(tmp_path):

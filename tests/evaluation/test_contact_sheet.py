@@ -45,10 +45,10 @@ def test_the_same_seed_gives_the_same_sheet(drawing, tmp_path):
 def test_without_the_zoo_others_play(drawing, tmp_path, monkeypatch):
     find = contact_sheet.named.policy
 
-    def without_files(name, game, zoo_dir=None):
+    def without_files(name, game, zoo_dir=None, seat=None):
         if name.startswith(("ysnp/", "sumo_ants/")):
             raise zoo_loader.ZooFileError(name, "no such file. Nor anywhere else.")
-        return find(name, game, zoo_dir)
+        return find(name, game, zoo_dir, seat)
 
     monkeypatch.setattr(contact_sheet.named, "policy", without_files)
     players = {game_id: contact_sheet.PLAYERS[game_id] for game_id in (YSNP, SUMO)}

@@ -44,7 +44,8 @@ def test_record():
     outcome = matches.Outcome(np.array([0, 0, 1, -1]), np.array([10, 20, 30, 41]))
     record = matches.record(YSNP, ("me", "you"), outcome, physics="fast", seed=3)
     assert record == {
-        "game": YSNP, "seat0": "me", "seat1": "you", "matches": 4, "wins": [2, 1], "ties": 1, "mean_length": 25.25,
+        "game": YSNP, "seat0": "me", "seat1": "you", "matches": 4, "wins": [2, 1], "ties": 1, "faults": 0,
+        "mean_length": 25.25,
         "wilson95": [list(matches.wilson(2, 4)), list(matches.wilson(1, 4))], "physics": "fast", "seed": 3,
     }  # fmt: skip
 

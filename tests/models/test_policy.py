@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from tf_apil.models import shapes
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.policy import (
     GaussianPolicy,
@@ -107,6 +108,32 @@ def test_learning_is_gaussian_with_info(arrays):
 def test_observations_of_another_width():
     with pytest.raises(ValueError, match=r"policy 'g' takes observations \[B, 5\]; it was given \[4, 6\]"):
         _gaussian().act(np.zeros((4, D + 1), np.float32), None, _rng(), True)
+
+
+@pytest.mark.parametrize("kind", ["zero", "random", "gaussian", "learning", "network"])
+def test_one_observation_without_a_batch_axis(arrays, kind):
+    """It says what is missing."""
+    policy = {
+        "zero": ZeroPolicy(D, A), "random": RandomPolicy(D, A), "gaussian": _gaussian(),
+        "learning": LearningPolicy("l", arrays),
+    }.get(kind)  # fmt: skip
+    one = np.zeros(D, np.float32)
+    with pytest.raises(ValueError, match=r"takes observations \[B, 5\]; it was given \[5\]. It is one observ"):
+        policy.act(one, None, _rng(), True) if policy else ActorCritic.from_arrays(arrays)(one)
+
+
+@pytest.mark.parametrize("given, wanted, said", [
+    ([2, 5], [2, 5], "without a batch axis: give observation\\[np.newaxis\\]"),
+    ([4, 5], [2, 5], "takes observations \\[B, 2, 5\\].* It sees both seats, its own first"),
+    ([4, 2, 5], [5], "It sees its own seat alone"),
+    ([4, 6], [5], "It was made for another game or seat"),
+    ([], [5], "It was made for another game or seat"),
+])  # fmt: skip
+def test_what_is_said_of_a_shape(given, wanted, said):
+    with pytest.raises(ValueError, match=said):
+        shapes.check_observation("p", given, wanted)
+    shapes.check_observation("p", [None, *wanted], wanted)
+    shapes.check_observation("p", [None, *(None for _ in wanted)], wanted)
 
 
 def test_observations_that_are_not_finite():

@@ -112,7 +112,7 @@ def test_published_policies(run_program, zoo_dir, tmp_path, name):
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"policy: {tmp_path / 'policy'}\n" and done.stderr == ""
     policy, entry = serving.load(tmp_path / "policy"), catalogue.get(name)
-    facts = {"source": entry.name, "sha256": entry.sha256, "citation": entry.citation, "method": entry.method}
+    facts = {"source": entry.name, "file_sha256": entry.sha256, "citation": entry.citation, "method": entry.method}
     assert (_PUBLISHED[name] | facts).items() <= policy.card.items()
     assert "win_rates" not in policy.card
     _compare(tmp_path / "policy", zoo_loader.load(name, zoo_dir=zoo_dir))
@@ -160,7 +160,8 @@ def test_win_rates_and_another_export_of_an_export(run_program, tmp_path):
     row = {
         "game": "multicomp/YouShallNotPassHumans-v0", "seat0": "random", "seat1": walker, "matches": 200,
         "wins": [20, 170], "ties": 10, "mean_length": 150.0, "wilson95": [[0.07, 0.15], [0.79, 0.89]],
-        "deterministic": "seat1", "physics": "original", "seed": 0,
+        "deterministic": "seat1", "physics": "original", "seed": 0, "faults": 0,
+        "sha256": [named.resolve(name).sha256 for name in ("random", walker)],
     }  # fmt: skip
     (tmp_path / "results.json").write_text(json.dumps([row]))
     first, second = tmp_path / "first", tmp_path / "second"
@@ -172,6 +173,7 @@ def test_win_rates_and_another_export_of_an_export(run_program, tmp_path):
     assert card["source"] == walker and card["seat"] == 1
     assert card["win_rates"] == [{
         "game": "multicomp/YouShallNotPassHumans-v0", "seat": 1, "opponent": "random", "matches": 200,
+        "opponent_sha256": row["sha256"][0], "faults": 0,
         "win_rate": 0.85, "wilson95": [0.79, 0.89], "tie_rate": 0.05, "deterministic": "self", "physics": "original",
         "seed": 0,
     }]  # fmt: skip
@@ -183,7 +185,7 @@ def test_win_rates_and_another_export_of_an_export(run_program, tmp_path):
     ("--policy=ysnp/walkr", "ysnp/walker"),
     ("--results={tmp}/nowhere", "is neither a results.json nor a folder that holds one"),
     ("--results={tmp}/bad.json", "bad.json is damaged"),
-    ("--results={tmp}/others.json", "no row of the results names 'tf_apil/YouShallNotPassHumans-v0/walker-v1'; they"),
+    ("--results={tmp}/others.json", "no row of the results is of 'tf_apil/YouShallNotPassHumans-v0/walker-v1'; they"),
 ])  # fmt: skip
 def test_what_is_said_to_bad_input(one_line_error, tmp_path, flag, said):
     (tmp_path / "bad.json").write_text("[{")

@@ -12,6 +12,7 @@ from made_up import CARD, A, D, make_model, observations
 
 import zoo_loader
 from tf_apil import serving
+from tf_apil.models import named_arrays
 from tf_apil.serving import warmup
 from zoo_loader import files
 
@@ -40,7 +41,7 @@ def test_card(served):
     assert card == {
         **CARD, "seats": [0], "format": "tf_apil policy 2", "kind": served.kind, "recurrent": recurrent,
         "sees_both": False,
-        "observation_dim": D, "action_dim": A, "sha256": files.sha256(served.path / "policy.npz"),
+        "observation_dim": D, "action_dim": A, "sha256": named_arrays.sha256(served.model.arrays()),
         "shapes": shapes | ({"state": [None, 4, 128]} if recurrent else {}),
     }  # fmt: skip
     there = {str(path.relative_to(served.path)) for path in served.path.rglob("*") if path.is_file()}
@@ -57,7 +58,7 @@ def test_arrays_come_back_bit_for_bit(served):
 
 
 def test_what_is_given_goes_into_the_card(model, tmp_path):
-    given = {"seats": [0, 1], "source": "a test", "sha256": "of the source", "win_rates": [{"win_rate": 0.5}]}
+    given = {"seats": [0, 1], "source": "a test", "file_sha256": "of the source", "win_rates": [{"win_rate": 0.5}]}
     card = serving.load(serving.export(model, tmp_path / "policy", given)).card
     assert given.items() <= card.items() and "seat" not in card
 

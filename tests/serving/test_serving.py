@@ -153,6 +153,23 @@ def test_loaded_as_a_policy(served, loaded, batch):
             np.testing.assert_allclose(own[:, 2:], out["state"][:, 2:], rtol=1e-5, atol=1e-5)
 
 
+def test_one_observation_without_a_batch_axis_is_told_of(served, loaded):
+    """By the policy in a seat, by the network, and by every signature."""
+    policy, observation = serving.load(served.path), observations(1)[0]
+    for name in ("serving_default", "sample", "value"):
+        inputs = _inputs(served, 1) | {"observation": tf.constant(observation)}
+        inputs |= {"seed": tf.constant(0)} if name == "sample" else {}
+        with pytest.raises(
+            tf.errors.InvalidArgumentError,
+            match=r"observation \[137\] is not .* shape \[\?,137\]",
+        ):
+            loaded.signatures[name](**inputs)
+    with pytest.raises(ValueError, match="batch axis"):
+        policy.act(observation, policy.initial_state(1), np.random.default_rng(0), True)
+    with pytest.raises(ValueError, match="batch axis"):
+        served.model(observation)
+
+
 def test_loaded_policies_sample(served):
     policy, observation = serving.load(served.path), np.repeat(observations(1), 4000, axis=0)
     actions = policy.act(observation, policy.initial_state(4000), np.random.default_rng(0), False).action

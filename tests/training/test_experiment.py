@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tf_apil.training.experiment import ExperimentMismatch, claim
+from tf_apil.training.experiment import ExperimentMismatch, PolicyChanged, claim
 
 _SETTINGS = {
     "Task.game": "ysnp",
@@ -59,3 +59,60 @@ def test_a_damaged_file(tmp_path):
     (tmp_path / "experiment.json").write_text('{"seed": ')
     with pytest.raises(ExperimentMismatch, match="experiment.json is damaged.*another --root_dir"):
         claim(tmp_path, _SETTINGS)
+
+
+# Policies: names and the weights that they stand for.
+
+_OLD = {"name": "run1", "path": "run1/policies/2048", "sha256": "a" * 64, "env_steps": 2048}
+_NEW = {"name": "run1", "path": "run1/policies/9999", "sha256": "b" * 64, "env_steps": 9999}
+_WITH = _SETTINGS | {"VictimTask.adversaries": ["run1"], "seat": {"opponent": "run1"}}
+
+
+def _named(settings: dict, name: str) -> dict:
+    return settings | {"VictimTask.adversaries": [name], "seat": {"opponent": name}}
+
+
+def test_policies_are_written_down(tmp_path):
+    for _ in range(2):
+        claim(tmp_path, _WITH, [_OLD])
+    assert json.loads((tmp_path / "experiment.json").read_text())["policies"] == [_OLD]
+
+
+def test_a_name_that_stands_for_other_weights(tmp_path):
+    claim(tmp_path, _WITH, [_OLD])
+    with pytest.raises(PolicyChanged) as caught:
+        claim(tmp_path, _WITH, [_NEW])
+    message = str(caught.value)
+    assert "was begun with 'run1' when it was run1/policies/2048 (SHA-256 aaaaaaaaaaaa..., 2048 steps)" in message
+    assert "now it is run1/policies/9999 (SHA-256 bbbbbbbbbbbb..., 9999 steps)" in message
+    assert "name the place where the former weights lie, or give another --root_dir" in message
+    assert json.loads((tmp_path / "experiment.json").read_text())["policies"] == [_OLD]
+
+
+def test_the_same_weights_by_another_name_are_the_same_experiment(tmp_path):
+    """What the message above advises."""
+    claim(tmp_path, _WITH, [_OLD])
+    claim(tmp_path, _named(_WITH, "run1/policies/2048"), [_OLD | {"name": "run1/policies/2048"}])
+    moved = {"name": "elsewhere/run1", "path": "elsewhere/run1/policies/2048", "sha256": "a" * 64}
+    claim(tmp_path, _named(_WITH, "elsewhere/run1"), [moved])
+    with pytest.raises(ExperimentMismatch, match=r"VictimTask.adversaries is \['run1'\] there, \['run2'\] here"):
+        claim(tmp_path, _named(_WITH, "run2"), [_NEW | {"name": "run2"}])
+
+
+def test_a_run_of_an_older_version_goes_on_and_is_held_to_its_policies(tmp_path, caplog):
+    claim(tmp_path, _WITH)
+    with caplog.at_level("WARNING", "absl"):
+        claim(tmp_path, _WITH, [_OLD])
+        claim(tmp_path, _WITH, [_OLD])
+    assert caplog.text.count("was begun by an older version") == 1 and "'run1'" in caplog.text
+    with pytest.raises(PolicyChanged):
+        claim(tmp_path, _WITH, [_NEW])
+    with pytest.raises(ExperimentMismatch, match="seed is 0 there, 1 here"):
+        claim(tmp_path, _WITH | {"seed": 1}, [_OLD])
+
+
+def test_an_older_run_with_another_name_is_refused(tmp_path):
+    claim(tmp_path, _WITH)
+    with pytest.raises(ExperimentMismatch, match=r"adversaries is \['run1'\] there, \['run2'\] here"):
+        claim(tmp_path, _named(_WITH, "run2"), [_NEW | {"name": "run2"}])
+    assert "policies" not in json.loads((tmp_path / "experiment.json").read_text())

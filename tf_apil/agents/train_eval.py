@@ -38,6 +38,7 @@ from tf_apil.agents.task import Contest, Task
 from tf_apil.agents.wu.learner import WuLearner
 from tf_apil.evaluation import matches, tables
 from tf_apil.games import physics as physics_lib
+from tf_apil.models import named_arrays
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import joined, under
 from tf_apil.opponents import critic, disturbances, named
@@ -164,7 +165,10 @@ class Run:
         self.task, self.root, self.seed, self._num_threads = task, root, seed, num_threads
         self.num_iterations = -(-num_env_steps // task.batch_size)
         self._rules = games.get(task.game)
-        self._opponents = {name: named.policy(name, self._rules, zoo_dir) for name in task.opponents}
+        initial_policy = initial_policy or task.initial_policy
+        names = [*task.opponents, *([initial_policy] if initial_policy else [])]
+        self._found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys(names)}
+        self._opponents = {name: self._found[name].policy(self._rules, 1 - task.seat) for name in task.opponents}
         self._annealers = {
             "dense_fraction": annealing.of(task.dense_fraction),
             "noise": annealing.of(task.opponent_action_noise),
@@ -173,16 +177,18 @@ class Run:
             ),
             "critic_weight": annealing.of(getattr(task, "critic_weight", 0.0)),
         }
-        initial_policy = initial_policy or task.initial_policy
-        self.learner = self._make_learner(learner, named.model(initial_policy, zoo_dir) if initial_policy else None)
+        self._start = self._found[initial_policy] if initial_policy else None
+        self.learner = self._make_learner(learner, self._start.model() if self._start else None)
         self._learning_rates = [(o, float(o.learning_rate)) for o in self.learner.optimizers]
         self.iteration = 0
-        self._evaluated: tuple[int, list[dict]] = (0, [])  # the iteration of the last evaluation, and its win rates
+        self._at_fault: set[tuple[str, ...]] = set()  # whose faults were told of
+        self._evaluated: tuple[int, list[dict]] = (-1, [])  # the iteration of the last evaluation, and its win rates
         self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
         self.table = self._seat(np.random.SeedSequence(seed))
         self._checkpoints.check(self._arrays())
         serving.check(self.learner.model)
-        experiment.claim(root, self._settings(initial_policy, num_env_steps))
+        records = [found.record for found in self._found.values()]
+        experiment.claim(root, self._settings(initial_policy, num_env_steps), records)
         placing.write(root / "operative_config.gin", gin.operative_config_str())
         varying = [f"{name}/recent" for name in self._annealers]
         self.iteration = self._checkpoints.restore(self._arrays(), self._take, self.num_iterations, varying)
@@ -231,6 +237,7 @@ class Run:
         if weights["critic_weight"]:
             reward[..., 0] += weights["critic_weight"] * self._critic_difference(rollout)
         scalars = _match_scalars(rollout, self.task.seat, list(self._opponents))
+        self._warn_of_faults(rollout)
         scalars |= self.learner.learn_from(rollout, reward, self.iteration)
         learned = time.perf_counter()
         for annealer in self._annealers.values():
@@ -257,26 +264,44 @@ class Run:
             self.learner.settings["discount"],
         )
 
+    def _warn_of_faults(self, rollout: rollouts.Rollout) -> None:
+        """Tells of the first fault of each policy."""
+        opponents = list(self._opponents)
+        for t, match in np.argwhere(rollout.fault):
+            pair = (f"the {self.task.learner}", repr(opponents[rollout.opponent[t, match]]))
+            blamed = tuple(pair[place] for place in rollouts.not_finite(rollout.action[t, match]))
+            if blamed in self._at_fault:
+                continue
+            self._at_fault.add(blamed)
+            what = f"actions of {' and '.join(blamed)}" if blamed else f"the state of the physics, against {pair[1]},"
+            logging.warning(
+                "matches of iteration %d ended by a fault: %s were not finite. Such matches are neither won nor tied; "
+                "Metrics/faults counts them.",
+                self.iteration, what,
+            )  # fmt: skip
+
     def evaluate(self, num_matches: int, physics: str) -> dict[str, float]:
         """Plays matches against each opponent, all deterministic and without noise."""
-        rows, outcomes = [], {}
+        rows, outcomes, own = [], {}, named_arrays.sha256(self.learner.model.arrays())
         for name, opponent in self._opponents.items():
             outcomes[name] = outcome = matches.play(
                 self.task.game, self._in_order(self.learner.policy(), opponent), (True, True), num_matches,
                 seed=self.seed, physics=physics, num_threads=self._num_threads, masks=self.task.masks,
             )  # fmt: skip
-            names = self._in_order(_SELF, name)
-            row = matches.record(self.task.game, names, outcome, deterministic="both", physics=physics, seed=self.seed)
-            rows.append(row)
-        self._evaluated = self.iteration, tables.win_rates(rows, _SELF)
+            names, hashes = self._in_order(_SELF, name), self._in_order(own, self._found[name].sha256)
+            rows.append(matches.record(
+                self.task.game, names, outcome, deterministic="both", physics=physics, seed=self.seed, sha256=hashes
+            ))  # fmt: skip
+        self._evaluated = self.iteration, tables.win_rates(rows, own, _SELF)
         wins = {name: float((outcome.winner == self.task.seat).mean()) for name, outcome in outcomes.items()}
-        ties = {name: float((outcome.winner == -1).mean()) for name, outcome in outcomes.items()}
+        ties = {name: outcome.ties / num_matches for name, outcome in outcomes.items()}
         length = {name: float(outcome.length.mean()) for name, outcome in outcomes.items()}
         mean = [sum(p * values[name] for name, p in self.task.opponents.items()) for values in (wins, ties, length)]
         scalars = dict(zip(("Eval/WinRate", "Eval/TieRate", "Eval/AverageEpisodeLength"), mean, strict=True))
         if len(wins) > 1:
             scalars |= {f"Eval/WinRate/{name}": rate for name, rate in wins.items()}
-        return scalars | {"Eval/NumberOfEpisodes": float(num_matches * len(wins))}
+        faults = sum(len(outcome.faults) for outcome in outcomes.values())
+        return scalars | {"Eval/NumberOfEpisodes": float(num_matches * len(wins)), "Eval/faults": float(faults)}
 
     def save(self) -> int:
         """Writes a checkpoint, and returns its iteration."""
@@ -296,16 +321,20 @@ class Run:
         card = {
             "game": self.task.game,
             "seat": self.task.seat,
-            "trained_against": ", ".join(self.task.opponents),
+            "trained_against": [self._found[name].record for name in self.task.opponents],
             "trained_by": next(name for name, kind in METHODS.items() if type(self.learner) is kind),
             "physics": self.task.physics,
             "env_steps": self.env_steps,
             "seed": self.seed,
         }
+        if self._start:
+            card["trained_from"] = self._start.record
         if self._evaluated[0] == self.iteration:
             card["win_rates"] = self._evaluated[1]
         elif (path / serving.CARD).exists():  # a run that had ended and is exported once more
-            card["win_rates"] = serving.read(path)[0].get("win_rates", [])
+            before, arrays = serving.read(path)
+            if named_arrays.sha256(arrays) == named_arrays.sha256(self.learner.model.arrays()):
+                card["win_rates"] = before.get("win_rates", [])
         return serving.export(self.learner.model, path, card)
 
     def _seat(self, seed: np.random.SeedSequence) -> rollouts.Table:
@@ -335,12 +364,12 @@ class Run:
 def _match_scalars(rollout: rollouts.Rollout, seat: int, opponents: list[str]) -> dict[str, float]:
     """What the matches that ended in a rollout came to; NaN-free: a rollout without an end gives no rates."""
     ended = rollout.done
-    scalars = {"Metrics/NumberOfEpisodes": float(ended.sum())}
+    scalars = {"Metrics/NumberOfEpisodes": float(ended.sum()), "Metrics/faults": float(rollout.fault.sum())}
     if ended.any():
         winner = rollout.winner[ended]
         scalars |= {
             "Metrics/WinRate": float((winner == seat).mean()),
-            "Metrics/TieRate": float((winner == -1).mean()),
+            "Metrics/TieRate": float(((winner == -1) & ~rollout.fault[ended]).mean()),
             "Metrics/LossRate": float((winner == 1 - seat).mean()),
             "Metrics/AverageReturn": float(rollout.sparse_reward[ended, 0].mean()),
             "Metrics/AverageEpisodeLength": float(rollout.elapsed_steps[ended].mean()),

@@ -93,7 +93,10 @@ def draw(
         raise ValueError(
             f"{len(players)} games in {columns} columns were asked for; there must be one of both at least."
         )
-    seated = {game_id: tuple(_seat(game_id, name, zoo_dir) for name in names) for game_id, names in players.items()}
+    seated = {
+        game_id: tuple(_seat(game_id, seat, name, zoo_dir) for seat, name in enumerate(names))
+        for game_id, names in players.items()
+    }
     gap, title = max(4, width // 40), max(24, height // 6)
     rows = -(-len(players) // columns)
     across = min(columns, len(players))
@@ -160,15 +163,15 @@ def _play(table: rollouts.Table) -> tuple[list[tuple[np.ndarray, np.ndarray]], l
             return states, scores, int(step.winner[0])
 
 
-def _seat(game_id: str, name: str, zoo_dir: str | None) -> Policy:
+def _seat(game_id: str, seat: int, name: str, zoo_dir: str | None) -> Policy:
     """The policy of that name, or who stands in for it where its file cannot be had."""
     rules = games.get(game_id)
     try:
-        return named.policy(name, rules, zoo_dir)
+        return named.policy(name, rules, zoo_dir, seat)
     except zoo_loader.ZooFileError as error:
         substitute = _SHIPPED.get(name, "random")
         logging.info("%s: %s cannot be had (%s); %s plays", game_id, name, error.reason.split(".")[0], substitute)
-        return named.policy(substitute, rules, zoo_dir)
+        return named.policy(substitute, rules, zoo_dir, seat)
 
 
 def _write_title(sheet: Image.Image, game_id: str, box: tuple[int, int, int, int]) -> None:

@@ -247,11 +247,24 @@ def smooth(rate: np.ndarray, number: np.ndarray, window: int) -> np.ndarray:
 
 
 def _pairing(row: Mapping, rows: Sequence[Mapping]) -> str:
-    """Who played whom; the game too, where the table has several."""
-    lines = [_short(row["seat0"]), f"vs {_short(row['seat1'])}", f"{row['matches']:,} matches"]
+    """Who played whom; the game too, where the table has several, and the weights, where a name stands for several."""
+    first, second = (_short(row[f"seat{seat}"]) + _weights(row, rows, seat) for seat in (0, 1))
+    lines = [first, f"vs {second}", f"{row['matches']:,} matches"]
     if len({other["game"] for other in rows}) > 1:
         lines[2] += f", {row['game'].split('/')[-1]}"
     return "\n".join(lines)
+
+
+def _weights(row: Mapping, rows: Sequence[Mapping], seat: int) -> str:
+    """What tells the weights of a row's policy from others of its name in the table; nothing where there are none."""
+    name, own = row[f"seat{seat}"], row.get("sha256", (None, None))[seat]
+    others = {
+        other.get("sha256", (None, None))[s] for other in rows for s in (0, 1) if other[f"seat{s}"] == name
+    } - {own}  # fmt: skip
+    if not others:
+        return ""
+    steps = row.get("env_steps", (None, None))[seat]
+    return f" ({own[:8] if own else 'weights unknown'}{'' if steps is None else f', {steps:,} steps'})"
 
 
 def _short(name: str) -> str:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tqdm.auto
+from absl import logging
 from scipy import stats
 
 from tf_apil import games, rollouts
@@ -11,16 +12,35 @@ from tf_apil.models.policy import Policy
 from tf_apil.opponents import disturbances
 
 
+class Fault(NamedTuple):
+    """Why a match could not go on.
+
+    Attributes:
+        seats: whose actions were not finite; none where the state of the physics was not.
+        note: what the game says of it (`GameStep.faults`).
+    """
+
+    seats: tuple[int, ...]
+    note: str
+
+
 class Outcome(NamedTuple):
     """The results of N matches.
 
     Attributes:
-        winner: `[N]` int: seat, or -1 for a tie.
+        winner: `[N]` int: seat, or -1 where nobody has won: ties and faults.
         length: `[N]` int, environment steps.
+        faults: of each match that ended by a fault, why.
     """
 
     winner: np.ndarray
     length: np.ndarray
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def ties(self) -> int:
+        """Matches that ended by the rules, or at their limit of steps, without a winner."""
+        return int((self.winner == -1).sum()) - len(self.faults)
 
 
 def play(
@@ -36,7 +56,7 @@ def play(
     progress: bool = False,
     masks: tuple[str | None, str | None] = (None, None),
 ) -> Outcome:
-    """Plays `num_matches` matches.
+    """Plays `num_matches` matches. Where some end by a fault, one warning names the policy.
 
     Every parallel place plays the same number of matches (give or take one): counting whichever end first would favour
     short ones, and with them whoever wins fast.
@@ -61,7 +81,7 @@ def play(
     parallel = min(num_parallel, num_matches)
     quota = np.full(parallel, num_matches // parallel)
     quota[: num_matches % parallel] += 1
-    winner, length = [], []
+    winner, length, faults = [], [], []
     game_seed, policy_seed, *view_seeds = np.random.SeedSequence(seed).spawn(4)
     game = games.make(game_id, parallel, game_seed, num_threads, physics)
     views = disturbances.views(masks, game_id, parallel, view_seeds)
@@ -72,11 +92,34 @@ def play(
             mine[counted] -= 1
             winner += turn.step.winner[counted].tolist()
             length += turn.step.elapsed_steps[counted].tolist()
+            faults += [
+                Fault(rollouts.not_finite([answer.action[row] for answer in turn.policy_steps]), note)
+                for row, note in ((match - turn.matches.start, note) for match, note in turn.step.faults.items())
+                if row in counted
+            ]
             bar.update(len(counted))
             if not quota.any():
                 break
     game.close()
-    return Outcome(np.array(winner), np.array(length))
+    outcome = Outcome(np.array(winner), np.array(length), tuple(faults))
+    _warn_of_faults(outcome, policies)
+    return outcome
+
+
+def _warn_of_faults(outcome: Outcome, policies: tuple[Policy, Policy]) -> None:
+    if not outcome.faults:
+        return
+    number = {seat: sum(seat in fault.seats for fault in outcome.faults) for seat in (0, 1)}
+    blamed = [f"actions of {policies[s].name!r} (seat {s}) were not finite in {n}" for s, n in number.items() if n]
+    if any(not fault.seats for fault in outcome.faults):
+        blamed.append(
+            f"the state of the physics was not in {sum(not fault.seats for fault in outcome.faults)}, between "
+            f"{policies[0].name!r} and {policies[1].name!r}"
+        )
+    logging.warning(
+        "%d of %d matches ended by a fault, and are neither won nor tied: %s; the first: %s",
+        len(outcome.faults), len(outcome.winner), " and ".join(blamed), outcome.faults[0].note,
+    )  # fmt: skip
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:
@@ -95,7 +138,8 @@ def record(game_id: str, names: tuple[str, str], outcome: Outcome, **more) -> di
         "seat1": names[1],
         "matches": matches,
         "wins": wins,
-        "ties": matches - sum(wins),
+        "ties": outcome.ties,
+        "faults": len(outcome.faults),
         "mean_length": float(outcome.length.mean()),
         "wilson95": [list(wilson(w, matches)) for w in wins],
         **more,

@@ -1,15 +1,17 @@
 """Win-rate tables: every pairing of some policies, kept as `results.json`."""
 
+import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from absl import logging
 
 from tf_apil import games
 from tf_apil.evaluation import matches
 from tf_apil.opponents import disturbances, named
+from tf_apil.opponents.resolved import Resolved
 from tf_apil.training import folder_lock
 
 DETERMINISTIC = {"none": (False, False), "seat0": (True, False), "seat1": (False, True), "both": (True, True)}
@@ -59,8 +61,11 @@ def evaluate(
 ) -> list[dict]:
     """Plays every policy of `seat0` against every one of `seat1`, adding the rows to the folder's `results.json`.
 
-    A pairing that is there already, with the same settings, is not played again: the same command continues an
-    interrupted table.
+    A row belongs to weights, not to names: each name is looked up once, and the row says which weights it stood for:
+    `sha256` and `paths`, each [of seat 0, of seat 1], and `env_steps` where one of the two is known. A pairing of the
+    same weights that is there already, with the same settings, is not played again: the same command continues an
+    interrupted table. Where they have other names now, the row is added under these. Rows of older versions, which do
+    not say whose they are, stay in the file; their pairings are played again.
 
     Args:
         root_dir: where `results.json` lies.
@@ -81,66 +86,105 @@ def evaluate(
     if deterministic not in DETERMINISTIC:
         raise ValueError(f"deterministic is {deterministic!r}; choose one of {', '.join(DETERMINISTIC)}.")
     disturbances.views(masks, game, 1, (0, 0))
-    rules = games.get(game)
-    policies = {name: named.policy(name, rules, zoo_dir) for name in (*seat0, *seat1)}
+    rules, seat0, seat1 = games.get(game), list(seat0), list(seat1)
+    found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys((*seat0, *seat1))}
+    policies = [{name: found[name].policy(rules, seat) for name in names} for seat, names in enumerate((seat0, seat1))]
     rows = read(root_dir)
+    _tell_of_nameless(rows, root_dir)
+    settings = {"deterministic": deterministic, "physics": physics, "seed": seed}
+    settings |= {"masks": list(masks)} if any(masks) else {}
     asked = []
-    for name0 in seat0:
-        for name1 in seat1:
-            settings = {"deterministic": deterministic, "physics": physics, "seed": seed}
-            settings |= {"masks": list(masks)} if any(masks) else {}
-            key = {"game": game, "seat0": name0, "seat1": name1, "matches": num_matches, **settings}
-            played = (row for row in rows if ("masks" in row) == any(masks))
-            row = next((row for row in played if all(row.get(k) == v for k, v in key.items())), None)
-            if row is None:
-                outcome = matches.play(
-                    game, (policies[name0], policies[name1]), DETERMINISTIC[deterministic], num_matches,
-                    seed=seed, physics=physics, num_threads=num_threads, progress=True, masks=masks,
-                )  # fmt: skip
-                row = matches.record(game, (name0, name1), outcome, **settings)
-                rows.append(row)
-                write(root_dir, rows)
-            else:
-                logging.info("%s against %s was played before; see %s", name0, name1, pathlib.Path(root_dir) / _FILE)
-            asked.append(row)
+    for names in itertools.product(seat0, seat1):
+        who = _identity([found[name] for name in names])
+        key = {"game": game, "sha256": who["sha256"], "matches": num_matches, **settings}
+        played = [row for row in rows if _matches(row, key)]
+        row = next((row for row in played if (row["seat0"], row["seat1"]) == names), None)
+        if row is not None:
+            logging.info("%s against %s was played before; see %s", *names, pathlib.Path(root_dir) / _FILE)
+        elif played:
+            row = {**played[0], "seat0": names[0], "seat1": names[1], **who}
+            logging.info("%s against %s was played before, as %s against %s", *names, *_names(played[0]))
+        else:
+            outcome = matches.play(
+                game, tuple(policies[seat][name] for seat, name in enumerate(names)), DETERMINISTIC[deterministic],
+                num_matches, seed=seed, physics=physics, num_threads=num_threads, progress=True, masks=masks,
+            )  # fmt: skip
+            row = matches.record(game, names, outcome, **settings, **who)
+        if row not in rows:
+            rows.append(row)
+            write(root_dir, rows)
+        asked.append(row)
     return asked
 
 
-def win_rates(rows: list[dict], name: str) -> list[dict]:
+def _identity(pair: Sequence[Resolved]) -> dict:
+    """Which weights sat in the two seats, as the entries of a row."""
+    who = {"sha256": [found.sha256 for found in pair], "paths": [found.path for found in pair]}
+    steps = [found.env_steps for found in pair]
+    return who | ({"env_steps": steps} if any(step is not None for step in steps) else {})
+
+
+def _matches(row: dict, key: dict) -> bool:
+    """Whether a row is of these weights and settings."""
+    return ("masks" in row) == ("masks" in key) and all(row.get(name) == value for name, value in key.items())
+
+
+def _names(row: dict) -> tuple[str, str]:
+    return row["seat0"], row["seat1"]
+
+
+def _tell_of_nameless(rows: list[dict], root_dir: str | pathlib.Path) -> None:
+    number = sum("sha256" not in row for row in rows)
+    if number:
+        logging.warning(
+            "%d of %d rows in %s were written by an older version and do not say whose weights they are of: their "
+            "pairings are played again.",
+            number, len(rows), pathlib.Path(root_dir) / _FILE,
+        )  # fmt: skip
+
+
+def win_rates(rows: list[dict], sha256: str, name: str) -> list[dict]:
     """What rows say of one policy, seen from its seat: for the card of its export.
 
     Args:
         rows: of `results.json`.
-        name: the policy, by any of its names.
+        sha256: of the policy's arrays: rows of other weights say nothing of it, whatever they are called.
+        name: the policy's, for messages.
 
     Returns:
-        A dictionary for every row and seat that it sat in: `game`, `seat`, `opponent`, `matches`, `win_rate`,
-        `wilson95` (low, high), `tie_rate`, `deterministic` ("none", "self", "opponent" or "both") and, where the row
-        has them, `physics`, `seed` and `masks`.
+        A dictionary for every row and seat that it sat in: `game`, `seat`, `opponent`, `opponent_sha256`, `matches`,
+        `win_rate`, `wilson95` (low, high), `tie_rate`, `deterministic` ("none", "self", "opponent" or "both") and,
+        where the row has them, `faults`, `physics`, `seed` and `masks`.
 
     Raises:
-        ValueError: no row names it.
+        ValueError: no row is of these weights.
     """
     found = []
     for row in rows:
         for seat in (0, 1):
-            if named.same(row[f"seat{seat}"], name):
+            if row.get("sha256", (None, None))[seat] == sha256:
                 by_mean = row.get("deterministic", "none")
                 side = {f"seat{seat}": "self", f"seat{1 - seat}": "opponent"}
                 found.append({
                     "game": row["game"],
                     "seat": seat,
                     "opponent": row[f"seat{1 - seat}"],
+                    "opponent_sha256": row["sha256"][1 - seat],
                     "matches": row["matches"],
                     "win_rate": row["wins"][seat] / row["matches"],
                     "wilson95": row["wilson95"][seat],
                     "tie_rate": row["ties"] / row["matches"],
                     "deterministic": side.get(by_mean, by_mean),
-                    **{key: row[key] for key in ("physics", "seed", "masks") if key in row},
+                    **{key: row[key] for key in ("faults", "physics", "seed", "masks") if key in row},
                 })  # fmt: skip
     if not found:
-        names = sorted({row[seat] for row in rows for seat in ("seat0", "seat1")})
-        raise ValueError(f"no row of the results names {name!r}; they name: {', '.join(names) or 'nobody'}.")
+        names = sorted({name for row in rows for name in _names(row)})
+        if name in names:
+            raise ValueError(
+                f"the rows of {name!r} in the results are of other weights than it has now (SHA-256 {sha256[:12]}...): "
+                "evaluate it again."
+            )
+        raise ValueError(f"no row of the results is of {name!r}; they are of: {', '.join(names) or 'nobody'}.")
     return found
 
 
@@ -158,6 +202,7 @@ def as_text(rows: list[dict]) -> str:
         "seat 0 wins",
         "seat 1 wins",
         "ties",
+        "faults",
         "mean length",
         "physics",
         "by mean",
@@ -165,7 +210,7 @@ def as_text(rows: list[dict]) -> str:
     )
     cells = [head] + [
         (row["seat0"], row["seat1"], str(row["matches"]), share(row, 0), share(row, 1), str(row["ties"]),
-         f"{row['mean_length']:.0f}", row.get("physics", ""), row.get("deterministic", ""),
+         str(row.get("faults", "")), f"{row['mean_length']:.0f}", row.get("physics", ""), row.get("deterministic", ""),
          ", ".join(mask or "-" for mask in row.get("masks", ())))
         for row in rows
     ]  # fmt: skip

@@ -47,6 +47,12 @@ def without_namespace(name: str) -> str:
     return f"there is no game {name!r}. Did you mean '{NAMESPACE}/{name}'? Ids have a namespace."
 
 
+def id_of(game: Game | type[Game]) -> str | None:
+    """The id under which `get` finds these rules; None where it finds others or none."""
+    kind = game if isinstance(game, type) else type(game)
+    return next((game_id for game_id, rules in GAMES.items() if rules is kind), None)
+
+
 def make(
     game_id: str,
     num_matches: int = 1,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.models import normalizers
+from tf_apil.models import normalizers, shapes
 
 
 class PolicyOutput(NamedTuple):
@@ -75,10 +75,7 @@ class ActorCritic(tf.keras.Model):
 
     def call(self, observation, state=None) -> PolicyOutput:
         """`observation` `[B, D]`, raw. Raises ValueError where it has another shape."""
-        if observation.shape.rank != 2 or observation.shape[-1] not in (None, self.observation_dim):
-            raise ValueError(
-                f"{self.name} takes observations [B, {self.observation_dim}], and was given {list(observation.shape)}."
-            )
+        shapes.check_observation(self.name, observation.shape, [self.observation_dim])
         z = self.normalizer(observation)
         return PolicyOutput(self.mean(z), self.log_std, self.value(z), None)
 

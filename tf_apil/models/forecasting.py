@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_apil.models import policy
+from tf_apil.models import policy, shapes
 from tf_apil.models.named_arrays import under
 from tf_apil.models.policy import Policy, PolicyStep
 
@@ -45,10 +45,7 @@ class ForecastingPolicy:
             ValueError: they have another shape.
         """
         wanted = (2, self.observation_dim) if self.sees_both else (self.observation_dim,)
-        if observation.shape[1:] != wanted:
-            raise ValueError(
-                f"policy {self.name!r} takes observations {['B', *wanted]}; it was given {list(observation.shape)}."
-            )
+        shapes.check_observation(self.name, observation.shape, wanted)
         pair = observation if self.sees_both else observation[:, np.newaxis]
         by_mean = deterministic or not self._samples
         forecast = self.imitator.act(imitator_input(pair, self.sees_both), None, random, by_mean)

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tf_apil.models import shapes
 from tf_apil.models.actor_critic import ActorCritic, PolicyOutput
 from tf_apil.models.named_arrays import joined, under
 from tf_apil.models.policy import FLAG
@@ -48,10 +49,7 @@ class ForecastingActorCritic(tf.keras.Model):
             ValueError: it has another shape.
         """
         shape = [2, self.observation_dim] if self.sees_both else [self.observation_dim]
-        if observation.shape[1:].as_list() != shape:
-            raise ValueError(
-                f"{self.name} takes observations {['B', *shape]}, and was given {list(observation.shape)}."
-            )
+        shapes.check_observation(self.name, observation.shape, shape)
         own, seen = observation, observation
         if self.sees_both:
             own, other = observation[:, 0], observation[:, 1]

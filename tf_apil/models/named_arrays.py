@@ -1,5 +1,7 @@
 """Arrays by names such as `model/log_std`: parts of a whole joined, and taken out again."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,3 +31,18 @@ def check_fit(arrays: dict[str, np.ndarray], own: dict[str, tuple[int, ...]], ow
             f"these weights are of another {owner}: {name} is {given.get(name, 'missing')}, and here "
             f"{own.get(name, 'there is none')}. {advice}"
         )
+
+
+def sha256(arrays: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of a network's weights, in hexadecimal: which weights they are, whatever file they lie in.
+
+    It is taken over the names in sorted order, with the type, shape and bytes (little-endian, in C order) of each
+    array; so that it does not change when the same weights are written in another format or another order.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name])
+        array = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode() + b"\n")
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -4,6 +4,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from tf_apil.models import shapes
 from tf_apil.models.actor_critic import NumpyActorCritic
 from zoo_loader import numpy_models
 
@@ -55,13 +56,9 @@ def check_observation(policy: Policy, observation: np.ndarray) -> None:
     """Refuses observations that `policy` cannot act on.
 
     Raises:
-        ValueError: the width is not the policy's, or an entry is not finite.
+        ValueError: the shape is not `[B, D]` of the policy's D, or an entry is not finite.
     """
-    if observation.ndim != 2 or observation.shape[1] != policy.observation_dim:
-        raise ValueError(
-            f"policy {policy.name!r} takes observations [B, {policy.observation_dim}]; it was given "
-            f"{list(observation.shape)}. It was made for another game or seat."
-        )
+    shapes.check_observation(policy.name, observation.shape, [policy.observation_dim])
     if not np.isfinite(observation).all():
         row, entry = np.argwhere(~np.isfinite(observation))[0]
         raise ValueError(
@@ -81,6 +78,7 @@ class ZeroPolicy:
         return None
 
     def act(self, observation, state, random, deterministic) -> PolicyStep:
+        shapes.check_observation(self.name, np.shape(observation), [self.observation_dim])
         return PolicyStep(np.zeros((len(observation), self.action_dim), np.float32))
 
 
@@ -96,6 +94,7 @@ class RandomPolicy:
         return None
 
     def act(self, observation, state, random, deterministic) -> PolicyStep:
+        shapes.check_observation(self.name, np.shape(observation), [self.observation_dim])
         return PolicyStep(
             random.uniform(-self._limit, self._limit, (len(observation), self.action_dim)).astype(np.float32)
         )
@@ -163,6 +162,7 @@ class LearningPolicy:
         return None
 
     def act(self, observation, state, random, deterministic) -> PolicyStep:
+        shapes.check_observation(self.name, observation.shape, [self.observation_dim])
         z = self.network.normalize(observation)
         mean, log_std = self.network.mean(z), self.network.log_std
         action = mean

@@ -15,7 +15,6 @@
 
 import pathlib
 
-import numpy as np
 import tensorflow as tf
 
 import zoo_loader
@@ -23,10 +22,10 @@ from tf_apil import games, serving
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
 from tf_apil.models import policy as policy_lib
-from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
-from tf_apil.models.policy import Policy, RandomPolicy, ZeroPolicy
-from zoo_loader import catalogue, files, resolve
+from tf_apil.models.policy import Policy
+from tf_apil.opponents.resolved import BUILT_IN, Resolved
+from zoo_loader import catalogue, files
+from zoo_loader import resolve as zoo_resolve
 
 POLICY_SAVER = "policy_specs.pbtxt"  # what tf-agents' PolicySaver writes beside its SavedModel
 
@@ -38,12 +37,11 @@ def shipped() -> dict[str, pathlib.Path]:
     return {f"tf_apil/{path.parent.name}/{path.stem}": path for path in sorted(_SHIPPED.glob("*/*.npz"))}
 
 
-def policy(name: str, game: Game | GameBatch, zoo_dir: str | None = None) -> Policy:
-    """Finds the policy that `name` names, for a seat of `game`.
+def resolve(name: str, zoo_dir: str | None = None) -> Resolved:
+    """Looks a name up, and reads the weights that it stands for now. A program does so once for each name.
 
     Args:
         name: see the table above.
-        game: decides the dimensions of `zero` and `random`, and the range of the latter's controls.
         zoo_dir: a folder with the original weight files; None: `TF_APIL_ZOO`, then the cache, then a download.
 
     Raises:
@@ -51,59 +49,63 @@ def policy(name: str, game: Game | GameBatch, zoo_dir: str | None = None) -> Pol
         zoo_loader.ZooFileError: a weight file cannot be had or read.
         FileNotFoundError, ValueError: a run without a policy, a damaged SavedModel.
     """
-    if name == "zero":
-        return ZeroPolicy(game.observation_dim, game.action_dim)
-    if name == "random":
-        rules = game.game if isinstance(game, GameBatch) else game
-        return RandomPolicy(game.observation_dim, game.action_dim, rules.control_limit)
-    folder = _saved_model(name)
+    if name in BUILT_IN:
+        return Resolved(name, facts={"source": name})
+    if name.startswith("tf_apil/") and not pathlib.Path(name).exists():
+        return _resolve_shipped(name)
+    folder = None if catalogue.is_known(name) else _saved_model(name)
     if folder:
-        return serving.load(folder)
-    return policy_lib.from_arrays(name, _arrays(name, zoo_dir))
+        card, arrays = serving.read(folder)
+        return Resolved(name, str(folder), arrays, card, folder)
+    return _resolve_file(name, zoo_dir)
+
+
+def policy(
+    name: str, game: type[Game] | Game | GameBatch | None, zoo_dir: str | None = None, seat: int | None = None
+) -> Policy:
+    """Finds the policy that `name` names, for a seat of `game`; see `resolve` and `Resolved.policy`.
+
+    Where one name is used several times, `resolve` it once: it may stand for other weights the next time.
+    """
+    return resolve(name, zoo_dir).policy(game, seat)
 
 
 def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
-    """As `policy`, but the Keras network: for export, and to train on from.
-
-    Raises:
-        ValueError: `name` has no network of its own (`zero`, `random`).
-        zoo_loader.UnknownNameError, zoo_loader.ZooFileError, FileNotFoundError: as `policy`.
-    """
-    if name in ("zero", "random"):
-        raise ValueError(f"{name!r} has no network to export.")
-    folder = _saved_model(name)
-    arrays = serving.read(folder)[1] if folder else _arrays(name, zoo_dir)
-    if policy_lib.FLAG in arrays:
-        return ForecastingActorCritic.from_arrays(arrays)
-    if policy_lib.is_actor_critic(arrays):
-        return ActorCritic.from_arrays(arrays)
-    if not folder:
-        return zoo_loader.load(name, zoo_dir=zoo_dir)
-    from zoo_loader import models
-
-    return models.from_arrays(arrays)
+    """As `policy`, but the Keras network; see `resolve` and `Resolved.model`."""
+    return resolve(name, zoo_dir).model()
 
 
 def card(name: str, zoo_dir: str | None = None) -> dict:
-    """What a policy is and where it comes from, for its export: source and, where known, sha256 of the weight file,
-    game, seats, method, citation. Of a SavedModel, its own card.
+    """What a policy is and where it comes from; see `resolve` and `Resolved.card`."""
+    return resolve(name, zoo_dir).card
 
-    Raises:
-        zoo_loader.UnknownNameError, zoo_loader.ZooFileError, FileNotFoundError, ValueError: as `policy`.
-    """
-    if name in shipped():
-        game = "multicomp/" + name.split("/")[1]
-        role = shipped()[name].stem.rpartition("-v")[0]
-        seat = games.get(game).seats.index(role)
-        return {"source": name, "game": game, "seat": seat, "sha256": files.sha256(shipped()[name])}
-    folder = _saved_model(name)
-    if folder:
-        return {key: value for key, value in serving.read(folder)[0].items() if key not in ("files", "format")}
-    entry, path = resolve.find(name, zoo_dir)
+
+def _resolve_shipped(name: str) -> Resolved:
+    if name not in shipped():
+        raise zoo_loader.UnknownNameError(
+            f"no policy {name!r} ships with this package; there are: {', '.join(shipped())}."
+        )
+    path, game = shipped()[name], "multicomp/" + name.split("/")[1]
+    seat = games.get(game).seats.index(path.stem.rpartition("-v")[0])
+    facts = {"source": name, "game": game, "seat": seat, "file_sha256": files.sha256(path)}
+    return Resolved(name, f"{name}{path.suffix}", zoo_loader.read_arrays(path), facts)
+
+
+def _resolve_file(name: str, zoo_dir: str | None) -> Resolved:
+    entry, path = zoo_resolve.find(name, zoo_dir)
+    arrays = zoo_loader.read_arrays(path)
+    if not policy_lib.is_ours(arrays):
+        arrays = zoo_resolve.read_policy(name, zoo_dir).arrays
     sha256 = files.sha256(path)
-    entry = entry or catalogue.identify(sha256, files.split_part(path)[1])
-    if entry is None:
-        return {"source": path.name, "sha256": sha256}
+    part = files.split_part(path)[1]
+    found = entry or catalogue.identify(sha256, part)
+    facts = _published(found) if found else {"source": path.name}
+    place = str(path) if entry is None else f"{entry.filename}#{part}" if part else entry.filename
+    return Resolved(name, place, arrays, facts | {"file_sha256": sha256})
+
+
+def _published(entry: catalogue.Entry) -> dict:
+    """What the catalogue knows of a policy, for cards."""
     facts = {
         "source": entry.name,
         "game": entry.game,
@@ -111,39 +113,10 @@ def card(name: str, zoo_dir: str | None = None) -> dict:
         "method": entry.method,
         "citation": entry.citation,
         "url": entry.url,
-        "sha256": entry.sha256,
     }
     if len(entry.seats) == 1:
         facts["seat"] = entry.seats[0]
     return facts | ({"filters_from": entry.start} if entry.start else {})
-
-
-def same(name: str, other: str) -> bool:
-    """Whether two names are of one policy: aliases and names of the catalogue, ways to write a path, a run and its
-    newest policy."""
-    return name == other or _identity(name) == _identity(other)
-
-
-def _identity(name: str) -> str:
-    if catalogue.is_known(name):
-        return catalogue.get(name).name
-    path = pathlib.Path(name)
-    try:
-        return str((_saved_model(name) or path).resolve()) if path.exists() else name
-    except OSError:  # a folder without a policy, or a name longer than the file system allows
-        return name
-
-
-def _arrays(name: str, zoo_dir: str | None) -> dict[str, np.ndarray]:
-    if name in shipped():
-        return zoo_loader.read_arrays(shipped()[name])
-    if name.startswith("tf_apil/"):
-        raise zoo_loader.UnknownNameError(
-            f"no policy {name!r} ships with this package; there are: {', '.join(shipped())}."
-        )
-    _, path = resolve.find(name, zoo_dir)
-    arrays = zoo_loader.read_arrays(path)
-    return arrays if policy_lib.is_ours(arrays) else resolve.read_policy(name, zoo_dir).arrays
 
 
 def _saved_model(name: str) -> pathlib.Path | None:
@@ -164,9 +137,10 @@ def _saved_model(name: str) -> pathlib.Path | None:
         )
     if (path / serving.SAVED_MODEL).exists():
         return path
-    steps = sorted(p for p in (path / "policies").glob("[0-9]*") if (p / serving.SAVED_MODEL).exists())
+    exports = (path / "policies").glob("[0-9]*")
+    steps = [p for p in exports if p.name.isdecimal() and (p / serving.SAVED_MODEL).exists()]
     if not steps:
         raise FileNotFoundError(
             f"{path} is a folder without a policy: neither a SavedModel nor a run with policies/<step>/."
         )
-    return steps[-1]
+    return max(steps, key=lambda p: int(p.name))

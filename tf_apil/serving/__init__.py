@@ -2,6 +2,6 @@
 
 from tf_apil.serving.export import check, export
 from tf_apil.serving.folder import ARRAYS, CARD, SAVED_MODEL, read
-from tf_apil.serving.load import load
+from tf_apil.serving.load import load, policy_of
 
-__all__ = ["ARRAYS", "CARD", "SAVED_MODEL", "check", "export", "load", "read"]
+__all__ = ["ARRAYS", "CARD", "SAVED_MODEL", "check", "export", "load", "policy_of", "read"]

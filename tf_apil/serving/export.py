@@ -11,6 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 import zoo_loader
+from tf_apil.models import named_arrays
 from tf_apil.serving import folder, graphs, warmup
 from zoo_loader import files
 
@@ -28,7 +29,7 @@ def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathl
         model: a policy network: a model of `zoo_loader`, feed-forward or recurrent, or an `ActorCritic`.
         path: the folder to make.
         card: what a user of the policy must know: game, seat, source, win rates, ...; JSON values. The shapes, advice
-            on the physics and the checksums are added; so is the SHA-256 of the arrays where none is given.
+            on the physics, the checksums and the SHA-256 of the arrays (`named_arrays.sha256`) are added.
 
     Returns:
         `path`.
@@ -102,10 +103,11 @@ def _complete(card: dict, model: tf.keras.Model, checksums: dict[str, str]) -> d
         "action_dim": model.action_dim,
         "shapes": shapes,
         "files": checksums,
+        "sha256": named_arrays.sha256(model.arrays()),
     }
     if "seat" in card:
         made["seats"] = [card["seat"]]
-    return {"sha256": checksums[folder.ARRAYS], "physics_advice": folder.PHYSICS_ADVICE, **card, **made}
+    return {"physics_advice": folder.PHYSICS_ADVICE, **card, **made}
 
 
 @contextlib.contextmanager

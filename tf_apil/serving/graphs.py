@@ -33,6 +33,8 @@ def signatures(model: tf.keras.Model) -> dict[str, tf.types.experimental.Concret
 
         Networks that see both seats (`sees_both`) take observations `[B, 2, D]`, the own first.
 
+        Of inputs of another shape, such as one observation `[D]`, an error names both shapes.
+
         A NaN in a row's observation makes that row's action NaN, and leaves the others alone. (What is infinite is
         clipped, as any large number.)
     """
@@ -61,9 +63,9 @@ def signatures(model: tf.keras.Model) -> dict[str, tf.types.experimental.Concret
         return {"action": mean + tf.exp(log_std) * noise, "mean": mean, "log_std": tf.constant(log_std), **out}
 
     made = {
-        "serving_default": _traced(act, inputs),
-        "sample": _traced(sample, [*inputs, tf.TensorSpec(None, tf.int32, "seed")]),
-        "value": _traced(value, inputs),
+        "serving_default": _traced(_checked(act, inputs), inputs),
+        "sample": _traced(_checked(sample, inputs), [*inputs, tf.TensorSpec(None, tf.int32, "seed")]),
+        "value": _traced(_checked(value, inputs), inputs),
     }
     if model.recurrent:
         batch_size = tf.TensorSpec([], tf.int32, "batch_size")
@@ -82,6 +84,21 @@ def _frozen(function: Callable[..., dict[str, tf.Tensor]], inputs: list[tf.Tenso
     names = sorted(traced.structured_outputs)  # the order in which TensorFlow flattens a dictionary
     frozen = convert_variables_to_constants_v2(traced)
     return lambda *arguments: dict(zip(names, frozen(*arguments), strict=True))
+
+
+def _checked(function: Callable, inputs: list[tf.TensorSpec]) -> Callable:
+    """`function`, whose first arguments must have the shapes of `inputs`.
+
+    A loaded signature does not see to it, and one observation without a batch axis would end in a matrix product that
+    knows nothing of observations. Making variables constants drops such checks: they go around what is frozen.
+    """
+
+    def checked(*arguments):
+        number = len(inputs)
+        first = [tf.ensure_shape(a, spec.shape) for a, spec in zip(arguments[:number], inputs, strict=True)]
+        return function(*first, *arguments[number:])
+
+    return checked
 
 
 def _traced(function: Callable, inputs: list[tf.TensorSpec]) -> tf.types.experimental.ConcreteFunction:

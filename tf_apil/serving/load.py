@@ -1,6 +1,9 @@
 """An exported policy back as one that can sit in a seat."""
 
 import pathlib
+from collections.abc import Mapping
+
+import numpy as np
 
 from tf_apil.models import policy as policy_lib
 from tf_apil.serving import folder
@@ -22,7 +25,15 @@ def load(path: str | pathlib.Path) -> policy_lib.Policy:
         FileNotFoundError: `path` holds no policy.
         ValueError: it is damaged, or of a newer format.
     """
-    card, arrays = folder.read(path)
+    return policy_of(path, *folder.read(path))
+
+
+def policy_of(path: str | pathlib.Path, card: dict, arrays: Mapping[str, np.ndarray]) -> policy_lib.Policy:
+    """As `load`, of what `folder.read` gave.
+
+    Raises:
+        ValueError: card and arrays are not of one policy.
+    """
     try:
         policy = policy_lib.from_arrays(str(path), arrays)
     except ValueError as error:

@@ -9,7 +9,9 @@ from tf_apil.agents import task
 from tf_apil.agents.ape import game_seat, seats
 from tf_apil.agents.ape.game_seat import GameSeat
 from tf_apil.games.step import GameStep
+from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.policy import PolicyStep, RandomPolicy
+from tf_apil.opponents import named
 from tf_apil.testing import toy_games
 
 PASS = "multicomp/YouShallNotPassHumans-v0"
@@ -305,6 +307,33 @@ def test_the_seed_decides(seat_of):
         runs.append(seats.play_episodes(seat, actor, np.random.default_rng(0)).observation)
     np.testing.assert_array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])
+
+
+def test_faults_are_counted_and_told_of_once(seat_of, caplog):
+    seat, action = seat_of(2, opponent="zero", physics="draft"), np.zeros((2, 17), np.float32)
+    action[1, 0] = np.inf
+    with caplog.at_level("WARNING", "absl"):
+        for _ in range(2):
+            seat.step(action)
+    assert seat.faults == 2 and caplog.text.count("a match ended by a fault, and is neither won nor tied") == 1
+
+
+def test_the_opponent_stays_whatever_its_name_stands_for_later(seat_of, tmp_path):
+    """Seats for clones and for the report are made at the end of a run."""
+    path = tmp_path / "opponent.npz"
+    zoo_loader.write_arrays(path, ActorCritic(380, 17, (4,), seed=1).arrays())
+
+    def make(number: int, seed: int) -> GameSeat:
+        return seat_of(number, seed, opponent=str(path), physics="draft")
+
+    first = make(1, 0)
+    again = game_seat.with_the_opponent_of(first, make)
+    assert first.opponent_record == named.resolve(str(path)).record
+    before = again(1, 5).step(np.zeros((1, 17)))
+    zoo_loader.write_arrays(path, ActorCritic(380, 17, (4,), seed=2).arrays())
+    seat = again(1, 5)
+    assert seat.opponent_record == first.opponent_record != named.resolve(str(path)).record
+    assert seat.opponent is first.opponent and before.observation.shape == seat.observation.shape
 
 
 def test_caps_of_real_games():

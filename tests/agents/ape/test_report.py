@@ -198,7 +198,8 @@ def test_a_games_experts_become_policies(tmp_path):
     for c, path in enumerate(policies):
         card = serving.load(path).card
         expected = {
-            "game": "toy/HurtOrHelp", "seat": 0, "trained_against": "bystander", "physics": "draft", "seed": 3,
+            "game": "toy/HurtOrHelp", "seat": 0, "trained_against": [{"name": "bystander"}], "physics": "draft",
+            "seed": 3,
             "trained_by": "tf_apil.agents.ape", "env_steps": learner.num_steps, "observation_dim": 2, "action_dim": 1,
         }  # fmt: skip
         assert expected.items() <= card.items()

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from conftest import Program
 
+import zoo_loader
 from tf_apil.agents.ape import report
 from tf_apil.agents.ape import train_ape as lib
 from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.oracles import GridOracle
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.opponents import named
 from tf_apil.training import checkpoints, experiment, metrics
 from zoo_loader import catalogue
 
@@ -180,6 +183,29 @@ def test_another_learner_in_the_folder(finished, clean_gin):
     clean_gin.parse_config(POINT)
     with pytest.raises(experiment.ExperimentMismatch, match="EnsemblePPOLearner.*None there"):
         _train(finished[0], 6, seed=5)
+
+
+def test_an_opponent_that_has_changed(tmp_path, clean_gin):
+    """In a seat of a game; with the former weights it goes on. The line of an iteration counts faults."""
+    path = tmp_path / "opponent.npz"
+    clean_gin.parse_config([
+        "train_ape.learner = @EnsemblePPOLearner", "EnsemblePPOLearner.make_seat = @game_seat",
+        "EnsemblePPOLearner.num_episodes = 1", "EnsemblePPOLearner.steps_per_episode = 8",
+        "EnsemblePPOLearner.num_minibatches = 1", f"game_seat.opponent = '{path}'", "game_seat.physics = 'draft'",
+        "game_seat.num_threads = 1",
+    ])  # fmt: skip
+
+    def run(seed: int) -> lib.Run:
+        zoo_loader.write_arrays(path, ActorCritic(380, 17, (4,), seed=seed).arrays())
+        return lib.Run(tmp_path / "run", clean_gin.get_configurable("EnsemblePPOLearner"), 2)
+
+    begun = run(1)
+    assert begun.train_one_iteration()["Metrics/faults"] == 0
+    (policy,) = json.loads((tmp_path / "run" / "experiment.json").read_text())["policies"]
+    assert policy == named.resolve(str(path)).record
+    with pytest.raises(experiment.PolicyChanged, match="opponent.npz"):
+        run(2)
+    run(1)
 
 
 # Interruptions.

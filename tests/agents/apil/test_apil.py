@@ -303,5 +303,5 @@ def test_arrays_and_rollouts_of_another_kind():
 
 
 def test_observations_of_another_shape():
-    with pytest.raises(ValueError, match=r"takes observations \['B', 2, 1\]; it was given \[3, 1\]"):
+    with pytest.raises(ValueError, match=r"takes observations \[B, 2, 1\]; it was given \[3, 1\]"):
         _learner().policy().act(np.zeros((3, 1), np.float32), None, np.random.default_rng(0), True)

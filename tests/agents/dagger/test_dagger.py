@@ -7,6 +7,7 @@ import zoo_loader
 from tf_apil.agents.dagger import train
 from tf_apil.agents.dagger.learner import DaggerLearner
 from tf_apil.models.actor_critic import ActorCritic
+from zoo_loader import formats
 
 
 def test_the_divergence_of_the_first_fit():
@@ -48,6 +49,21 @@ def test_the_loop_writes_a_policy(tmp_path):
     path = train.train(tmp_path / "deep" / "policy.npz", **settings)
     student = ActorCritic.from_arrays(zoo_loader.read_arrays(path))
     assert (student.observation_dim, student.action_dim) == (380, 17)
-    with pytest.raises(ValueError, match="has no action distribution"):
+    with pytest.raises(ValueError, match="no Gaussian distribution of one observation's action.* it is a RandomPolicy"):
         train.train(tmp_path / "other.npz", **(settings | {"expert": "random"}))
     assert not (tmp_path / "other.npz").exists()
+
+
+def test_a_recurrent_expert_is_refused(tmp_path):
+    """It says why, and what to do instead, before anything is played."""
+    arrays = {
+        key: np.ones(shape, np.float32) if "filter/" in key else np.zeros(shape, np.float32)
+        for key, shape in formats.MAKERS["lstm"](137, 8).variables
+    }
+    zoo_loader.write_arrays(tmp_path / "expert.npz", arrays)
+    with pytest.raises(ValueError, match="expert '.*expert.npz' is recurrent: .* student, which is feed-forward"):
+        train.train(
+            tmp_path / "policy.npz", game="multicomp/SumoAnts-v0", expert=str(tmp_path / "expert.npz"), seat=0,
+            opponents=("zero",), num_matches=1, steps_per_match=2, num_iterations=1, physics="draft",
+        )  # fmt: skip
+    assert not (tmp_path / "policy.npz").exists()

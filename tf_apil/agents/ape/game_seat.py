@@ -1,11 +1,14 @@
 """One seat of any of our games, against a frozen opponent in the other, as a task for one agent."""
 
+from collections.abc import Callable
+
 import gin
 import numpy as np
+from absl import logging
 
 from tf_apil import games
 from tf_apil.agents import task as task_lib
-from tf_apil.agents.ape.seats import SeatStep, checked_actions, whole
+from tf_apil.agents.ape.seats import Seat, SeatStep, checked_actions, whole
 from tf_apil.games import streams
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.step import GameStep
@@ -20,8 +23,8 @@ class GameSeat:
 
     The opponent never learns; its memory, if it has one, begins anew with every match. The reward is what `Task` makes
     of the game's, r = (1 - c) 0.01 sparse + c 0.1 dense (Gleave et al. 2020), times `reward_scale`. `arrived` is who
-    has won; a tie is none. A match that ends by a fault (an action or a state that was not finite) is a tie, too: it
-    gets nothing for its last step, whose `final_observation` is zeros.
+    has won; a tie is none. A match that ends by a fault (an action or a state that was not finite) is not won
+    either: it gets nothing for its last step, whose `final_observation` is zeros; `faults` counts them.
 
     Matches and opponent are those that `rollouts.Table` plays, step for step.
 
@@ -30,6 +33,8 @@ class GameSeat:
         game: the matches.
         seat: 0 or 1, the agent's.
         opponent: the policy in the other one.
+        opponent_record: which weights it has (`Resolved.record`); only its `name`, where nobody looked it up.
+        faults: matches that ended by a fault since the seat was made.
     """
 
     num_actions = None
@@ -73,7 +78,8 @@ class GameSeat:
             raise ValueError(f"dense_fraction is {dense_fraction!r}; it must lie between 0 and 1.")
         if not 0 < reward_scale < np.inf:
             raise ValueError(f"reward_scale is {reward_scale!r}; it must be above 0, and finite.")
-        self.game, self.seat, self.opponent = game, int(seat), opponent
+        self.game, self.seat, self.opponent, self.faults = game, int(seat), opponent, 0
+        self._told_of_fault = False
         self.observation_dim, self.action_dim = game.observation_dim, game.action_dim
         self.num_episodes, self.cap = game.num_matches, _limit(game) if cap is None else whole("cap", cap)
         self._deterministic, self._scale = opponent_deterministic, float(reward_scale)
@@ -86,6 +92,10 @@ class GameSeat:
         }  # fmt: skip
         self._random = np.random.default_rng(seed)
         self.reset()
+
+    @property
+    def opponent_record(self) -> dict:
+        return getattr(self.opponent, "identity", {"name": self.opponent.name})
 
     @property
     def observation(self) -> np.ndarray:
@@ -103,11 +113,14 @@ class GameSeat:
         Raises:
             ValueError: another shape; nothing has moved then.
         """
-        action = checked_actions(action, self.num_episodes, self.action_dim)
+        action, answers = checked_actions(action, self.num_episodes, self.action_dim), []
         for half in self.game.halves:  # one is being stepped while the opponent thinks about the other
-            pair = [action[half], self._answer(half)]
+            answers.append(self._answer(half))
+            pair = [action[half], answers[-1]]
             self.game.begin(np.stack(pair[own_first(self.seat)], axis=1), half)
         step = GameStep.join([self.game.finish(half) for half in self.game.halves])
+        if step.faults:
+            self._tell_of_faults(step, np.concatenate(answers))
         self._seen = step.observation
         if self._memory is not None and step.done.any():
             self._memory[step.done] = self.opponent.initial_state(int(step.done.sum()))
@@ -151,6 +164,15 @@ class GameSeat:
         """Gives back what the matches hold."""
         self.game.close()
 
+    def _tell_of_faults(self, step: GameStep, answers: np.ndarray) -> None:
+        """Counts them, and warns of the first."""
+        self.faults += len(step.faults)
+        if not self._told_of_fault:
+            self._told_of_fault = True
+            match, note = next(iter(step.faults.items()))
+            own = "" if np.isfinite(answers[match]).all() else f" by the opponent, {self.opponent.name!r}"
+            logging.warning("a match ended by a fault%s, and is neither won nor tied: %s", own, note)
+
     def _answer(self, matches: slice) -> np.ndarray:
         """`[m, A]` what the opponent does, whose memory this moves on."""
         seen = self._seen[matches, own_first(1 - self.seat)]
@@ -161,6 +183,19 @@ class GameSeat:
         if answer.state is not None:
             self._memory[matches] = answer.state
         return answer.action
+
+
+def with_the_opponent_of(first: Seat, make_seat: Callable[[int, int], Seat]) -> Callable[[int, int], Seat]:
+    """`make_seat`, but against the opponent of `first` to the bit, whatever its name stands for by then."""
+
+    def make(num_episodes: int, seed: int) -> Seat:
+        seat = make_seat(num_episodes, seed)
+        if isinstance(seat, GameSeat) and seat.opponent_record.get("sha256") != first.opponent_record.get("sha256"):
+            seat.opponent = first.opponent
+            seat.reset()
+        return seat
+
+    return make
 
 
 @gin.configurable
@@ -196,7 +231,7 @@ def game_seat(
         ValueError: no such game, physics or seat; an opponent of another game.
         zoo_loader.UnknownNameError, zoo_loader.ZooFileError: no such opponent, or its file cannot be had.
     """
-    policy = named.policy(opponent, games.get(game)(), zoo_dir)
+    policy = named.policy(opponent, games.get(game)(), zoo_dir, 1 - seat if seat in (0, 1) else None)
     game_seed, opponent_seed = np.random.SeedSequence(seed).spawn(2)
     batch = games.make(game, num_episodes, game_seed, num_threads, physics, max_steps)
     try:

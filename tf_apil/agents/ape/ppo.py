@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from tf_apil.agents.ape import classifier
+from tf_apil.agents.ape.game_seat import GameSeat, with_the_opponent_of
 from tf_apil.agents.ape.observer_weight import ObserverWeight
 from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.agents.ape.seats import Actor, GridSeat, Seat, whole
@@ -183,11 +184,10 @@ class EnsemblePPOLearner:
                 f"2 x {num_episodes} episodes x {steps_per_episode} steps cannot be cut into {num_minibatches} "
                 "minibatches of equal size."
             )
-        makers = (make_seat, make_observer_seat or make_seat)
-        self._plays = [
-            Play(make(num_episodes, 2 * seed + kind), (seed, 3, kind)) for kind, make in enumerate(makers)
-        ]  # fmt: skip
-        seat, self._make_seat = self.seat, make_seat
+        seat = make_seat(num_episodes, 2 * seed)
+        self._make_seat = with_the_opponent_of(seat, make_seat)
+        observer_seat = (make_observer_seat or self._make_seat)(num_episodes, 2 * seed + 1)
+        self._plays = [Play(made, (seed, 3, kind)) for kind, made in enumerate((seat, observer_seat))]
         self.ensemble = VectorEnsemble(seat.observation_dim, seat.num_actions, seat.action_dim, seed)
         self.mixing = classifier.make(observer_weighting, seat.observation_dim, self.ensemble.num_experts, seed)
         self.beta = ObserverWeight(**observer_weight)
@@ -225,6 +225,11 @@ class EnsemblePPOLearner:
     def seat(self) -> Seat:
         """Where the ensemble plays."""
         return self._plays[EXPERTS].seat
+
+    @property
+    def game_seats(self) -> list[GameSeat]:
+        """Of the ensemble's and the observer's seats, those in a game."""
+        return [play.seat for play in self._plays if isinstance(play.seat, GameSeat)]
 
     def actor(self, kind: int, deterministic: bool = False) -> EnsembleActor:
         """The experts (`EXPERTS`) or the observer (`OBSERVER`) as they now are."""

@@ -98,7 +98,7 @@ def _export(learner, folder: pathlib.Path, seed: int) -> None:
         return
     for c in range(learner.ensemble.num_experts):
         card = {
-            "game": seat.game.game_id, "seat": seat.seat, "trained_against": seat.opponent.name,
+            "game": seat.game.game_id, "seat": seat.seat, "trained_against": [seat.opponent_record],
             "trained_by": "tf_apil.agents.ape", "physics": seat.settings["physics"], "env_steps": learner.num_steps,
             "seed": seed,
         }  # fmt: skip

@@ -125,7 +125,9 @@ class Run:
         self._checkpoints.check(self._arrays())
         settings = {f"{type(self.learner).__name__}.{k}": v for k, v in self.learner.settings.items()}
         settings |= {"seed": seed, "falling_rates": falling_rates}
-        experiment.claim(root, settings | ({"num_iterations": num_iterations} if falling_rates else {}))
+        records = [seat.opponent_record for seat in self._seats]
+        policies = list({record["name"]: record for record in records if "sha256" in record}.values())
+        experiment.claim(root, settings | ({"num_iterations": num_iterations} if falling_rates else {}), policies)
         placing.write(root / "operative_config.gin", gin.operative_config_str())
         varying = [f"learner/{name}" for name in getattr(self.learner, "varying", ())]
         self.iteration = self._checkpoints.restore(self._arrays(), self._take, num_iterations, varying)
@@ -137,9 +139,17 @@ class Run:
     def train_one_iteration(self) -> dict[str, float]:
         """Lets the learner play and learn; scalars to log."""
         remaining = 1 - self.iteration / self._num_iterations if self._falling else 1.0
+        before = sum(seat.faults for seat in self._seats)
         scalars = self.learner.learn(self.iteration, remaining)
         self.iteration += 1
+        if self._seats:
+            scalars["Metrics/faults"] = float(sum(seat.faults for seat in self._seats) - before)
         return scalars
+
+    @property
+    def _seats(self) -> list:
+        """The learner's seats in games; none where it learns other tasks."""
+        return getattr(self.learner, "game_seats", [])
 
     def clone(self, num_steps: int, num_episodes: int) -> dict[str, float]:
         """Fits a clone without a memory to demonstrations of the ensemble as it is, and plays it."""

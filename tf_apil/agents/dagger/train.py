@@ -9,6 +9,7 @@ from absl import logging
 import zoo_loader
 from tf_apil import games, rollouts
 from tf_apil.agents.dagger.learner import DaggerLearner
+from tf_apil.models.policy import Policy
 from tf_apil.opponents import named
 
 
@@ -37,7 +38,8 @@ def train(
         path: the `.npz` to write.
         zoo_dir: see `named.policy`.
         game, seat: where the expert plays.
-        expert: name of a feed-forward Gaussian policy.
+        expert: name of a feed-forward Gaussian policy: the student is feed-forward too, and cannot learn what a
+            recurrent one remembers.
         opponents: names of who sits opposite.
         num_iterations: fits.
         num_matches, steps_per_match: played against each opponent in each iteration.
@@ -47,13 +49,16 @@ def train(
         physics, seed: as everywhere.
 
     Raises:
-        ValueError, LookupError, OSError: a wrong name, a file that cannot be had or written.
+        ValueError, LookupError, OSError: an expert that cannot be imitated, a wrong name, a file that cannot be had or
+            written.
     """
     rules = games.get(game)
-    teacher = named.policy(expert, rules, zoo_dir)
-    if not hasattr(teacher, "distribution"):
-        raise ValueError(f"expert {expert!r} has no action distribution to learn from.")
-    others = [named.policy(name, rules, zoo_dir) for name in opponents]
+    found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys((expert, *opponents))}
+    teacher = found[expert].policy(rules, seat)
+    _check_teacher(teacher)
+    others = [found[name].policy(rules, 1 - seat) for name in opponents]
+    for name, policy in found.items():
+        logging.info("%s is %s, SHA-256 of its weights %s", name, policy.path or "built in", policy.sha256)
     learner = DaggerLearner(rules.observation_dim, rules.action_dim, seed)
     for iteration in range(num_iterations):
         player = learner.policy() if iteration else teacher
@@ -80,3 +85,18 @@ def train(
     path.parent.mkdir(parents=True, exist_ok=True)
     zoo_loader.write_arrays(path, learner.model.arrays())
     return path
+
+
+def _check_teacher(teacher: Policy) -> None:
+    """Refuses experts that a feed-forward student cannot be fitted to."""
+    if teacher.initial_state(1) is not None:
+        raise ValueError(
+            f"expert {teacher.name!r} is recurrent: what it does depends on all that it has seen in a match, and the "
+            "student, which is feed-forward, sees one observation at a time. Name a feed-forward expert, or train the "
+            "recurrent policy itself on (train_victim)."
+        )
+    if not hasattr(teacher, "distribution"):
+        raise ValueError(
+            f"expert {teacher.name!r} has no Gaussian distribution of one observation's action to learn from: it is "
+            f"a {type(teacher).__name__}. Name a feed-forward Gaussian policy."
+        )
