@@ -82,7 +82,7 @@ def _step(winner: int, elapsed: int, truncated: bool = False, faults: dict | Non
         ("SumoAnts", _step(-1, 60, truncated=True), "cut off: tie"),
         ("RunToGoalAnts", _step(1, 107), "runner to the left wins"),
         ("RunToGoalAnts", _step(-1, 500, truncated=True), "cut off: tie"),
-        ("RunToGoalAnts", _step(-1, 9, truncated=True, faults={0: "note"}), "fault: tie"),
+        ("RunToGoalAnts", _step(-1, 9, truncated=True, faults={0: "note"}), "fault: nobody wins"),
     ],
 )
 def test_endings_in_words(game, step, words):

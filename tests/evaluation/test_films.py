@@ -142,7 +142,7 @@ class _Mad(ZeroPolicy):
 def test_a_fault_is_told(drawing, tmp_path):
     mad = _Mad(RULES.observation_dim, RULES.action_dim)
     film = films.film(YSNP, (ZEROS[0], mad), (True, True), tmp_path / "film.gif", **SIZE)
-    assert film.endings == ("fault: tie",) and film.winner.tolist() == [-1]
+    assert film.endings == ("fault: nobody wins",) and film.winner.tolist() == [-1]
     assert "seat 1 (walker)" in film.faults[0] and "nan" in film.faults[0]
 
 

@@ -22,7 +22,8 @@ class Ending(NamedTuple):
 
     Attributes:
         winner: seat, or -1 where nobody won.
-        words: "kicker wins", "tie", "time is up: tie", "cut off: tie" (where the rules know no end), "fault: tie".
+        words: "kicker wins", "tie", "time is up: tie", "cut off: tie" (where the rules know no end), "fault: nobody
+            wins".
     """
 
     winner: int
@@ -35,7 +36,7 @@ def ending(game: Game, step: GameStep) -> Ending:
     if winner >= 0:
         return Ending(winner, f"{game.seats[winner]} wins")
     if step.faults:
-        return Ending(winner, "fault: tie")
+        return Ending(winner, "fault: nobody wins")
     if step.truncated[0]:
         return Ending(winner, "cut off: tie")
     limit = game.max_episode_steps

@@ -143,8 +143,8 @@ class GameBatch:
     def step(self, actions: np.ndarray) -> GameStep:
         """Plays one environment step in every match.
 
-        A match whose action is not finite, or whose state gets so, ends as a tie with a note in `faults`; the others
-        go on as if nothing had happened.
+        A match whose action is not finite, or whose state gets so, ends without a winner, with a note in `faults`; the
+        others go on as if nothing had happened.
 
         Args:
             actions: `[M, 2, A]`, as the policies gave them: nothing but the engine clamps them.

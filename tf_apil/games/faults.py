@@ -5,7 +5,7 @@ import numpy as np
 
 from tf_apil.games.snapshot import Snapshot
 
-_CONSEQUENCE = "the match counts as a tie, its last observation and rewards as zeros, and it starts again"
+_CONSEQUENCE = "nobody wins the match, its last observation and rewards count as zeros, and it starts again"
 
 
 def of_actions(actions: np.ndarray, first: int, seats: tuple[str, str]) -> dict[int, str]:

@@ -176,7 +176,7 @@ def _index() -> str:
         "step = game.step(actions)  # actions [32, 2, 17]\n```",
         "In every game, a step returns for each seat the sum of goal reward and move reward; `step.sparse_reward` and "
         "`step.dense_reward` are the two alone, and `step.terms` what the move reward is made of. A match in which an "
-        "action or the state is not finite ends as a tie, with a note in `step.faults`.",
+        "action or the state is not finite ends without a winner, and is no tie, with a note in `step.faults`.",
     ]) + "\n"  # fmt: skip
 
 

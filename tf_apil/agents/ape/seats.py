@@ -61,7 +61,7 @@ class Seat(Protocol):
 
         Raises:
             ValueError: another shape, or not finite. (In a game an action that is not finite is a fault, as games
-                treat it: that match ends as a tie.)
+                treat it: that match ends, and nobody has won it.)
         """
 
     def arrays(self) -> dict[str, np.ndarray]:
