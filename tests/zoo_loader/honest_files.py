@@ -14,7 +14,7 @@ import zipfile
 
 import numpy as np
 
-from zoo_loader import files, formats
+from zoo_loader import dense, files, formats
 
 STATISTICS = "stable_baselines.common.running_mean_std RunningMeanStd"
 
@@ -324,5 +324,6 @@ def every_kind(mlp_dim: int = 122, lstm_dim: int = 137, action_dim: int = 8) -> 
     for version in (2, 3):
         found[f"vec_normalize{version}.pkl"] = vec_normalize(version)
     found["policy.npz"] = npz(policies["mlp"])
+    found["dense.npz"] = npz({**dense_arrays(), **dense.normalisation(np.zeros(3), np.ones(3), 5.0)})
     found["deflated.npz"] = npz(policies["lstm"], zipfile.ZIP_DEFLATED)
     return found

@@ -1,7 +1,9 @@
 """Hostile models of Stable Baselines: pickles in JSON, tensors that lie. Cases as in hostile_calls."""
 
 import base64
+import io
 import json
+import zipfile
 
 import honest_files
 import numpy as np
@@ -79,6 +81,15 @@ def zips() -> list:
         ("zip: references in references", one(b"N" + b"Q" * 9_000 + b"."), "deeper than 100"),
         ("zip: a reference as a key", one(b"}K\1QNs."), "a InertReference as a key"),
         ("zip: references by text", one(b"P1\n."), "PERSID, which refers to things outside"),
+        ("zip: tensors of 30 MiB", lambda: _sb3(**{"policy.pth": honest_files.pth(
+            {"log_std": np.ones(7 * MIB, "f4")})}), "no tensor of weights"),
+        ("zip: tensors of 24 MiB", lambda: _sb3(**{"policy.pth": honest_files.pth(
+            {key: np.ones(MIB, "f8") for key in "abc"}, "DoubleStorage")}), "a tensor 'a'"),
+        ("zip: many tensors", lambda: _sb3(**{"policy.pth": honest_files.pth(
+            {str(n): np.ones(1, "f4") for n in range(300)})}), "at most 256 tensors"),
+        ("zip: tensors packed a thousandfold", lambda: _packed(_sb3(**{"policy.pth": _packed(honest_files.pth(
+            {"log_std": np.zeros(7 * MIB, "f4")}))})), "no tensor of weights"),
+        ("zip: an archive packed a thousandfold", lambda: _packed(_sb3(**{"policy.pth": bytes(31 * MIB)})), "archive"),
         ("zip: a tensor alone", honest_files.pth({"a": np.ones(3, "f4")}), "tensors of PyTorch and no settings"),
         ("zip: a model in a model", _sb3(**{"policy.pth": _sb3()}), "has no data.pkl"),
     ]  # fmt: skip
@@ -93,6 +104,15 @@ def zips() -> list:
             (f"zip: exploit {number} as VecNormalize", _with_exploit(exploit), None),
         ]  # fmt: skip
     return cases
+
+
+def _packed(data: bytes) -> bytes:
+    """The same archive, its members deflated."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return buffer.getvalue()
 
 
 def _with_exploit(exploit: bytes) -> bytes:

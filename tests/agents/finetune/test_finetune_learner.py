@@ -15,7 +15,8 @@ from zoo_loader import models
 
 D, A = 3, 2
 T, M = 4, 8
-KINDS = {"mlp": models.MlpPolicyValue, "lstm": models.LSTMPolicy, "sb_mlp": models.StableBaselinesMlp}
+KINDS = {"mlp": models.MlpPolicyValue, "lstm": models.LSTMPolicy, "sb_mlp": models.StableBaselinesMlp,
+         "dense": models.DensePolicy}  # fmt: skip
 
 
 def _model(kind: str, observation_dim: int = D, action_dim: int = A, log_std: float = -0.5):
@@ -23,7 +24,8 @@ def _model(kind: str, observation_dim: int = D, action_dim: int = A, log_std: fl
     tf.keras.utils.set_random_seed(0)
     arrays = KINDS[kind](observation_dim, action_dim).arrays()
     for what, mean, std in (("obs", 1.0, 2.0), ("ret", 5.0, 4.0)):
-        statistics = {"filter/sum": mean, "filter/sumsq": mean**2 + std**2, "rms/mean": mean, "rms/var": std**2}
+        statistics = {"filter/sum": mean, "filter/sumsq": mean**2 + std**2, "rms/mean": mean, "rms/var": std**2,
+                      "norm/mean": mean, "norm/std": std}  # fmt: skip
         for part, value in statistics.items():
             if what + part in arrays:
                 arrays[what + part] = np.full_like(arrays[what + part], value)

@@ -348,5 +348,5 @@ def _value_after(network, experience: Experience, steps: tuple[np.ndarray, np.nd
 def _returns_switched_off(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays of a network, with statistics of returns that have seen nothing."""
     fresh = {"retfilter/sum": 0, "retfilter/sumsq": 1, "retfilter/count": 1}
-    fresh |= {"retrms/mean": 0, "retrms/var": 1, "retrms/count": 0}
+    fresh |= {"retrms/mean": 0, "retrms/var": 1, "retrms/count": 0, "retnorm/mean": 0, "retnorm/std": 1}
     return {k: np.full_like(v, fresh[k]) if k in fresh else v for k, v in arrays.items()}
