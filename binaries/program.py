@@ -65,8 +65,18 @@ def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_argu
             return 1
 
     interruption.raise_on_sigterm()
+    _tell_of_shared_flags(main.__module__)
     app.call_after_init(lambda: logging.set_verbosity(max(logging.get_verbosity(), logging.INFO)))
     app.run(guarded)
+
+
+def _tell_of_shared_flags(program: str) -> None:
+    """Lets `--help` list the flags of this module beside the program's own, which are all that absl would show."""
+    shared = [flags.FLAGS["verbosity"]]
+    for module in (program, __name__):
+        shared += flags.FLAGS.get_flags_for_module(module)
+    for flag in shared:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def _parse_gin() -> None:
@@ -78,6 +88,24 @@ def _parse_gin() -> None:
             f"gin cannot read {seen!r} ({error.msg}): bindings are written Name.parameter=value, the value as in "
             "Python, text in quotes."
         ) from None
+    _check_bindings()
+
+
+def _check_bindings() -> None:
+    """Checks the values that gin has bound, before any policy is loaded; what is built is checked when it is built."""
+    from tf_apil import arguments
+
+    for (_, selector), bound in gin.config._CONFIG.items():
+        kinds = arguments.kinds_of(gin.get_configurable(selector))
+        for name, value in bound.items():
+            if name in kinds and not _has_references(value):
+                arguments.check(f"{selector.rpartition('.')[2]}.{name}", value, kinds[name])
+
+
+def _has_references(value) -> bool:
+    if isinstance(value, tuple | list):
+        return any(map(_has_references, value))
+    return isinstance(value, gin.config.ConfigurableReference)
 
 
 def _one_line(error: Exception) -> str:

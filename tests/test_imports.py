@@ -9,7 +9,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Each layer may import those below it and its own members. `versions` is a leaf that anything may use.
+# Each layer may import those below it and its own members. `versions` and `arguments` are leaves that anything may use.
 LAYERS = (
     ("binaries",),
     ("tf_apil.demo",),
@@ -17,7 +17,7 @@ LAYERS = (
     ("tf_apil.opponents", "tf_apil.evaluation", "tf_apil.serving"),
     ("tf_apil.training", "tf_apil.rollouts", "tf_apil.testing"),
     ("tf_apil.models", "tf_apil.games"),
-    ("tf_apil.versions",),
+    ("tf_apil.versions", "tf_apil.arguments"),
     ("zoo_loader",),
 )
 

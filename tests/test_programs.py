@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -98,3 +99,13 @@ def test_a_process_of_its_own_says_the_same(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "program", sorted(path.stem for path in (ROOT / "binaries").glob("*.py") if "program.run(" in path.read_text())
+)
+def test_help_lists_own_and_shared_flags(run_program, program):
+    text = run_program(f"binaries.{program}", "--help").stdout
+    own = re.findall(r'flags\.DEFINE_\w+\(\s*"(\w+)"', (ROOT / "binaries" / f"{program}.py").read_text())
+    for name in [*own, "gin_file", "gin_bindings", "zoo_dir", "verbosity"]:
+        assert re.search(rf"--(\[no\])?{name}:", text), name

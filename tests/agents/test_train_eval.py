@@ -304,7 +304,7 @@ def test_a_learning_rate_that_falls(tmp_path, clean_gin):
 
 @pytest.mark.parametrize("value", [1.5, -0.1, lib.annealing.Linear(2.0, 0.0)], ids=str)
 def test_a_learning_rate_fraction_that_cannot_be(tmp_path, value):
-    with pytest.raises(ValueError, match="learning_rate_fraction is .*; it must lie between 0 and 1"):
+    with pytest.raises(ValueError, match="learning_rate_fraction is .*; it must be .*between 0 and 1"):
         _train(tmp_path, 1, learning_rate_fraction=value)
     assert not list(tmp_path.iterdir())
 

@@ -196,7 +196,7 @@ def test_of_tells_who_forgot_the_brackets():
     (lambda: Constant(False), r"Constant.value is False"),
     (lambda: Conditional(decay=1.0), r"Conditional.decay is 1.0"),
     (lambda: Conditional(decay=-0.1), r"Conditional.decay is -0.1"),
-    (lambda: Conditional(metric=""), r"Conditional.metric is ''"),
+    (lambda: Conditional(metric=""), r"Conditional.metric: '' is empty"),
     (lambda: Conditional(window=0), r"Conditional.window is 0"),
     (lambda: Conditional(min_wait=1.5), r"Conditional.min_wait is 1.5"),
     (lambda: Conditional(above="yes"), r"Conditional.above is 'yes'"),

@@ -116,3 +116,16 @@ def test_an_older_run_with_another_name_is_refused(tmp_path):
     with pytest.raises(ExperimentMismatch, match=r"adversaries is \['run1'\] there, \['run2'\] here"):
         claim(tmp_path, _named(_WITH, "run2"), [_NEW | {"name": "run2"}])
     assert "policies" not in json.loads((tmp_path / "experiment.json").read_text())
+
+
+def test_a_run_from_before_a_setting_existed(tmp_path):
+    """It goes on where the setting is what was so before, and nowhere else."""
+    old = {"seed": 0}
+    new = {"seed": 0, "Task.dense_weight": 0.1, "Task.sparse_weight": 0.01}
+    claim(tmp_path, old)
+    claim(tmp_path, new)
+    with pytest.raises(ExperimentMismatch, match="Task.dense_weight is 0.1 there, 1.0 here"):
+        claim(tmp_path, new | {"Task.dense_weight": 1.0})
+    claim(tmp_path / "new", new | {"Task.dense_weight": 1.0})
+    with pytest.raises(ExperimentMismatch, match="Task.dense_weight is 1.0 there, 0.1 here"):
+        claim(tmp_path / "new", new)

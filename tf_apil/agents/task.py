@@ -2,14 +2,19 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
 import gin
 import numpy as np
 
-from tf_apil import rollouts
+from tf_apil import arguments, games, rollouts
 from tf_apil.games import physics as physics_lib
 from tf_apil.opponents import disturbances
 from tf_apil.training import annealing
+
+#: What settings that name a game, or its physics, are annotated with.
+GameId = Annotated[str, games.get]
+PhysicsName = Annotated[str, physics_lib.get]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +26,10 @@ class Contest:
         victim: a policy's name (see `tf_apil.opponents.named`).
         victim_seat: 0 or 1.
         physics: "original", "fast" or "draft".
-        dense_fraction: c in r = (1 - c) 0.01 sparse + c 0.1 dense (Gleave et al. 2020), a number or an annealer of
-            `training.annealing`; 0 is the published attack.
+        dense_fraction: c in r = (1 - c) w_sparse sparse + c w_dense dense (Gleave et al. 2020), a number or an annealer
+            of `training.annealing`; 0 is the published attack.
+        sparse_weight, dense_weight: w_sparse and w_dense, of the game's goal and move rewards. Theirs are .01 and .1;
+            Guo et al. 2021 have a w_dense of 1 in SumoAnts.
         num_matches: matches in play at once. Departure: the original has 8 with 2048 steps each; 32 with 512 make the
             same batch of 16384 and keep all cores busy.
         steps_per_match: steps of each match between two updates.
@@ -31,33 +38,18 @@ class Contest:
         opponent_action_noise: standard deviation of the noise on what the frozen seat does; a number or an annealer.
     """
 
-    game: str = "multicomp/YouShallNotPassHumans-v0"
+    game: GameId = "multicomp/YouShallNotPassHumans-v0"
     victim: str = "ysnp/walker"
-    victim_seat: int = 1
-    physics: str = "original"
-    dense_fraction: float | annealing.Annealer = 0.0
-    num_matches: int = 32
-    steps_per_match: int = 512
-    victim_mask: str | None = None
-    adversary_mask: str | None = None
-    opponent_action_noise: float | annealing.Annealer = 0.0
-
-    def __post_init__(self):
-        """Raises ValueError where a setting cannot be, before anything is built or written."""
-        name = type(self).__name__
-        if self.victim_seat not in (0, 1):
-            raise ValueError(f"{name}.victim_seat is {self.victim_seat!r}; it must be 0 or 1.")
-        for key in ("num_matches", "steps_per_match"):
-            value = getattr(self, key)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}.{key} is {value!r}; it must be a whole number of at least 1.")
-        for key, most in (("dense_fraction", 1.0), ("opponent_action_noise", np.inf)):
-            annealing.within(getattr(self, key), most, f"{name}.{key}")
-        for key in ("victim_mask", "adversary_mask"):
-            if getattr(self, key) not in (None, *disturbances.KINDS):
-                known = ", ".join(disturbances.KINDS)
-                raise ValueError(f"{name}.{key} is {getattr(self, key)!r}; choose None or one of {known}.")
-        physics_lib.get(self.physics)
+    victim_seat: Literal[0, 1] = 1
+    physics: PhysicsName = "original"
+    dense_fraction: Annotated[annealing.Weight, arguments.Range(0, 1)] = 0.0
+    sparse_weight: arguments.NonNegative = 0.01
+    dense_weight: arguments.NonNegative = 0.1
+    num_matches: arguments.Count = 32
+    steps_per_match: arguments.Count = 512
+    victim_mask: Literal[None, *disturbances.KINDS] = None
+    adversary_mask: Literal[None, *disturbances.KINDS] = None
+    opponent_action_noise: Annotated[annealing.Weight, arguments.Range(least=0)] = 0.0
 
     learner = "learner"  # what it is called in texts
     annealed = ("dense_fraction", "opponent_action_noise")  # the settings that may change over a run
@@ -103,11 +95,12 @@ class Contest:
 
     def reward(self, rollout: rollouts.Rollout, dense_fraction: float) -> np.ndarray:
         """`[T, M, 2]` what the learner and, beside it, the other seat get."""
-        sparse, dense = 0.01 * rollout.sparse_reward, 0.1 * rollout.dense_reward
+        sparse, dense = self.sparse_weight * rollout.sparse_reward, self.dense_weight * rollout.dense_reward
         return (1 - dense_fraction) * sparse + dense_fraction * dense
 
 
 @gin.configurable
+@arguments.checked
 @dataclasses.dataclass(frozen=True)
 class Task(Contest):
     """An attack: an adversary learns to beat a frozen victim. The defaults are the recipe of Gleave et al. 2020
@@ -124,17 +117,11 @@ class Task(Contest):
     """
 
     victim_deterministic: bool = False
-    critic_weight: float | annealing.Annealer = 0.0
-    critic_scale: float = 0.01
+    critic_weight: Annotated[annealing.Weight, arguments.Range(least=0)] = 0.0
+    critic_scale: arguments.Positive = 0.01
 
     learner = "adversary"
     annealed = (*Contest.annealed, "critic_weight")
-
-    def __post_init__(self):
-        super().__post_init__()
-        annealing.within(self.critic_weight, np.inf, "Task.critic_weight")
-        if not self.critic_scale > 0:
-            raise ValueError(f"Task.critic_scale is {self.critic_scale!r}; it must be a positive number.")
 
     @property
     def seat(self) -> int:
@@ -150,6 +137,7 @@ class Task(Contest):
 
 
 @gin.configurable
+@arguments.checked
 @dataclasses.dataclass(frozen=True)
 class VictimTask(Contest):
     """A defence: a victim is trained on, from the weights it has, against adversaries and its original opponent.
@@ -166,20 +154,13 @@ class VictimTask(Contest):
 
     adversaries: tuple[str, ...] = ()
     original_opponent: str | None = "ysnp/blocker"
-    original_opponent_probability: float = 0.5
+    original_opponent_probability: arguments.Share = 0.5
 
     learner = "victim"
 
     def __post_init__(self):
-        super().__post_init__()
+        """Raises ValueError where the opponents and the share of each do not fit together."""
         share = self.original_opponent_probability
-        if not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise ValueError(
-                f"VictimTask.original_opponent_probability is {share!r}; it must lie between 0 and 1: the share of "
-                "matches that the original opponent plays."
-            )
-        if isinstance(self.adversaries, str):
-            raise ValueError(f"VictimTask.adversaries is the text {self.adversaries!r}; give a tuple: ({'...'},).")
         if share < 1 and not self.adversaries:
             raise ValueError(
                 f"VictimTask.adversaries is empty, and {1 - share:g} of the matches are theirs: name at least one, or "

@@ -19,25 +19,26 @@ learner, is a class that gin names. All learners have the same few methods:
 | retraining of a policy of the zoo, recurrent ones too | `finetune.learner.FineTuneLearner` |
 """
 
+import os
 import pathlib
 import time
 from collections.abc import Callable
+from typing import Annotated
 
 import gin
 import numpy as np
 import tqdm.auto
 from absl import logging
 
-from tf_apil import games, rollouts, serving
+from tf_apil import arguments, games, rollouts, serving
 from tf_apil.agents import shaping
 from tf_apil.agents.apil.learner import APILLearner
 from tf_apil.agents.apl.learner import APLLearner
 from tf_apil.agents.finetune.learner import FineTuneLearner
 from tf_apil.agents.ppo.learner import PPOLearner
-from tf_apil.agents.task import Contest, Task
+from tf_apil.agents.task import Contest, PhysicsName, Task
 from tf_apil.agents.wu.learner import WuLearner
 from tf_apil.evaluation import matches, tables
-from tf_apil.games import physics as physics_lib
 from tf_apil.models import named_arrays
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import joined, under
@@ -59,20 +60,21 @@ _SELF = "the policy being trained"
 
 
 @gin.configurable
+@arguments.checked
 def train_eval(
-    root_dir: str,
-    zoo_dir: str | None = None,
+    root_dir: str | os.PathLike,
+    zoo_dir: str | os.PathLike | None = None,
     task: Contest | None = None,
     learner: Callable | None = None,
-    num_env_steps: int = 20_000_000,
-    seed: int = 0,
-    checkpoint_interval: int = 10,
-    eval_interval: int = 100,
-    eval_matches: int = 100,
-    eval_physics: str = "original",
-    num_threads: int | None = None,
+    num_env_steps: arguments.Count = 20_000_000,
+    seed: arguments.Whole = 0,
+    checkpoint_interval: arguments.Count = 10,
+    eval_interval: arguments.Count = 100,
+    eval_matches: arguments.Count = 100,
+    eval_physics: PhysicsName = "original",
+    num_threads: arguments.Count | None = None,
     initial_policy: str | None = None,
-    learning_rate_fraction: float | annealing.Annealer = 1.0,
+    learning_rate_fraction: Annotated[annealing.Weight, arguments.Range(0, 1)] = 1.0,
 ) -> pathlib.Path:
     """Trains until `num_env_steps`, continuing from the last checkpoint in `root_dir` where there is one.
 
@@ -105,11 +107,6 @@ def train_eval(
         Interrupted: by Ctrl-C or SIGTERM, of which the first lets an iteration end and saves a checkpoint.
         ValueError, LookupError, OSError: a name that is wrong, a file that cannot be had.
     """
-    numbers = {"checkpoint_interval": checkpoint_interval, "eval_interval": eval_interval, "eval_matches": eval_matches}
-    for name, value in numbers.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"train_eval.{name} is {value!r}; it must be a whole number of at least 1.")
-    physics_lib.get(eval_physics)
     task, root = task or Task(), pathlib.Path(root_dir)
     with folder_lock.hold(root), interruption.deferred() as stop:
         run = Run(
@@ -172,9 +169,7 @@ class Run:
         self._annealers = {
             "dense_fraction": annealing.of(task.dense_fraction),
             "noise": annealing.of(task.opponent_action_noise),
-            "learning_rate_fraction": annealing.within(
-                learning_rate_fraction, 1.0, "train_eval.learning_rate_fraction"
-            ),
+            "learning_rate_fraction": annealing.of(learning_rate_fraction),
             "critic_weight": annealing.of(getattr(task, "critic_weight", 0.0)),
         }
         self._start = self._found[initial_policy] if initial_policy else None

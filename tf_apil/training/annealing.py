@@ -8,12 +8,13 @@ weight may be is for its user to check, who knows what it weighs: every annealer
 import collections
 import difflib
 import math
-import numbers
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import gin
 import numpy as np
 from absl import logging
+
+from tf_apil import arguments
 
 
 @runtime_checkable
@@ -41,38 +42,17 @@ class Annealer(Protocol):
         """Takes what `arrays` gave."""
 
 
-def of(value: "float | Annealer") -> Annealer:
+#: What settings that may change over a run are annotated with, alone or with an `arguments.Range`.
+Weight = float | Annotated[Annealer, "one of @Constant(), @Linear(), @Conditional()"]
+
+
+def of(value: Weight) -> Annealer:
     """Takes a plain number for a weight that stays what it is.
 
     Raises:
         ValueError: `value` is neither a finite number nor an annealer.
     """
-    if isinstance(value, type):
-        raise ValueError(
-            f"a weight is the class {value.__name__}, not one of it; in gin, write @{value.__name__}() with brackets."
-        )
-    if isinstance(value, Annealer):
-        return value
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return Constant(value)
-    raise ValueError(
-        f"a weight is {value!r}; it must be a number, or one of @Constant(), @Linear(), @Conditional() "
-        "(tf_apil/training/annealing.py)."
-    )
-
-
-def within(value: "float | Annealer", most: float, name: str) -> Annealer:
-    """`of(value)`, for weights that must lie between 0 and `most` (infinity: 0 or more).
-
-    Raises:
-        ValueError: it can leave these limits; `name` says what the setting is called.
-    """
-    annealer = of(value)
-    low, high = annealer.range
-    if not 0 <= low <= high <= most:
-        limits = "0 or more" if most == math.inf else f"between 0 and {most:g}"
-        raise ValueError(f"{name} is {value!r}; it must lie {limits}.")
-    return annealer
+    return value if isinstance(value, Annealer) else Constant(value)
 
 
 class _Plain:
@@ -95,12 +75,13 @@ class _Plain:
 
 
 @gin.configurable
+@arguments.checked
 class Constant(_Plain):
     """The same weight all along."""
 
     def __init__(self, value: float):
         """Raises ValueError where `value` is not a finite number."""
-        self._value = _number("Constant.value", value)
+        self._value = float(value)
         self.range = self._value, self._value
         self.settings = {"class": "Constant", "value": self._value}
 
@@ -111,22 +92,20 @@ class Constant(_Plain):
 
 
 @gin.configurable
+@arguments.checked
 class Linear(_Plain):
     """w(p) = (1 - q) start + q end,  q = min(1, p / fraction);  with `fraction` 0, `end` from the first step on.
 
     Gleave et al.: start 1, end 0, fraction `anneal_frac`; the published attack has 0, sparse reward alone.
     """
 
-    def __init__(self, start: float = 1.0, end: float = 0.0, fraction: float = 1.0):
+    def __init__(self, start: float = 1.0, end: float = 0.0, fraction: arguments.Share = 1.0):
         """`fraction` of the run's environment steps is what the way from `start` to `end` takes.
 
         Raises:
             ValueError: a number is not finite, or `fraction` does not lie between 0 and 1.
         """
-        self._start, self._end = _number("Linear.start", start), _number("Linear.end", end)
-        self._fraction = _number("Linear.fraction", fraction)
-        if not 0 <= self._fraction <= 1:
-            raise ValueError(f"Linear.fraction is {fraction!r}; a share of the run lies between 0 and 1.")
+        self._start, self._end, self._fraction = float(start), float(end), float(fraction)
         self.range = min(self._start, self._end), max(self._start, self._end)
         self.settings = {"class": "Linear", "start": self._start, "end": self._end, "fraction": self._fraction}
 
@@ -138,6 +117,7 @@ class Linear(_Plain):
 
 
 @gin.configurable
+@arguments.checked
 class Conditional(_Plain):
     """Moves towards `end` whenever a logged scalar has passed a threshold:  w := end + decay (w - end).
 
@@ -156,11 +136,11 @@ class Conditional(_Plain):
         self,
         start: float = 1.0,
         end: float = 0.0,
-        decay: float = 0.98,
-        metric: str = "Metrics/WinRate",
+        decay: Annotated[float, arguments.Range(least=0, below=1)] = 0.98,
+        metric: Annotated[str, arguments.not_empty] = "Metrics/WinRate",
         threshold: float = 0.5,
-        window: int = 1,
-        min_wait: int = 1,
+        window: arguments.Count = 1,
+        min_wait: arguments.Count = 1,
         above: bool = True,
     ):
         """Begins at `start`.
@@ -177,19 +157,8 @@ class Conditional(_Plain):
         Raises:
             ValueError: one of them cannot be.
         """
-        self._end, self._threshold = _number("Conditional.end", end), _number("Conditional.threshold", threshold)
-        self._weight, self._decay = _number("Conditional.start", start), _number("Conditional.decay", decay)
-        if not 0 <= self._decay < 1:
-            raise ValueError(f"Conditional.decay is {decay!r}; it must be at least 0 and less than 1.")
-        if not isinstance(metric, str) or not metric:
-            raise ValueError(
-                f"Conditional.metric is {metric!r}; it must be the name of a scalar, as docs/scalars.md has."
-            )
-        for name, count in (("window", window), ("min_wait", min_wait)):
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise ValueError(f"Conditional.{name} is {count!r}; it must be a whole number of at least 1.")
-        if not isinstance(above, bool):
-            raise ValueError(f"Conditional.above is {above!r}; it must be True or False.")
+        self._weight, self._end = float(start), float(end)
+        self._decay, self._threshold = float(decay), float(threshold)
         self.range = min(self._weight, self._end), max(self._weight, self._end)
         self.settings = {
             "class": "Conditional", "start": self._weight, "end": self._end, "decay": self._decay, "metric": metric,
@@ -253,12 +222,6 @@ class Conditional(_Plain):
                 "nearest in name: %s", self._metric, self._weight, ", ".join(near) or "nothing",
             )  # fmt: skip
             self._warned = True
-
-
-def _number(name: str, value) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise ValueError(f"{name} is {value!r}; it must be a finite number.")
-    return float(value)
 
 
 def _checked(progress: float) -> float:

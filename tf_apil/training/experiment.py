@@ -10,6 +10,12 @@ from absl import logging
 _FILE = "experiment.json"
 _POLICIES = "policies"
 
+#: Settings that did not exist when some runs began, by the last part of their names, and what was so in those runs.
+_ADDED = {
+    "sparse_weight": 0.01, "dense_weight": 0.1,
+    "critic_weight": {"class": "Constant", "value": 0.0}, "critic_scale": 0.01,
+}  # fmt: skip
+
 
 class ExperimentMismatch(ValueError):
     """The folder holds a run of another experiment."""
@@ -52,6 +58,8 @@ def claim(root_dir: pathlib.Path, settings: dict, policies: Sequence[Mapping] = 
         found = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise ExperimentMismatch(f"{path} is damaged ({error}); give another --root_dir.") from None
+    added = {key: _ADDED[key.rpartition(".")[2]] for key in settings if key.rpartition(".")[2] in _ADDED}
+    found = added | found
     known = _POLICIES in found
     there, here = (_by_weights(values) if known else _by_name(values) for values in (found, settings))
     if known:

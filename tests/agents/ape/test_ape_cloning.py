@@ -428,7 +428,7 @@ def test_bad_states(walks):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"memory": "elephant"}, "memory is 'elephant'; it can be 'none' or 'recurrent'"),
+        ({"memory": "elephant"}, "memory is 'elephant'; it must be 'none' or 'recurrent'"),
         ({"features": np.eye(3)}, "give observation_dim or features: both"),
         ({"observation_dim": None}, "give observation_dim or features: neither"),
         ({"action_dim": 2}, "give num_actions or action_dim: both"),
@@ -436,9 +436,9 @@ def test_bad_states(walks):
             {"observation_dim": None, "features": np.ones(3)},
             r"features are a table \[S, F\] of finite numbers, not \[3\]",
         ),
-        ({"held_out": 1.0}, "held_out is 1.0; it is a share"),
+        ({"held_out": 1.0}, "held_out is 1.0; it must be a finite number above 0 and below 1"),
         ({"units": 0}, "units is 0; it must be a whole number of at least 1"),
-        ({"hidden": (8, 0)}, r"hidden\[1\] is 0"),
+        ({"hidden": (8, 0)}, r"hidden is \(8, 0\)"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"num_actions": 0}, "num_actions is 0"),
     ],

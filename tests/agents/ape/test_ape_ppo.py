@@ -379,7 +379,7 @@ def test_settings_are_json():
     ({"num_epochs": 0}, "num_epochs is 0"),
     ({"num_episodes": 0}, "num_episodes is 0"),
     ({"steps_per_episode": 1.5}, "steps_per_episode is 1.5"),
-    ({"discount": 1.1}, "discount is 1.1; it must lie between 0 and 1"),
+    ({"discount": 1.1}, "discount is 1.1; it must be a finite number between 0 and 1"),
     ({"lambda_": -0.1}, "lambda_ is -0.1"),
     ({"observer_weighting": "fair"}, "observer_weighting is 'fair'"),
     ({"beta": -1.0}, "beta is -1.0"),

@@ -122,7 +122,7 @@ def test_arrays_come_back():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"networks": "both"}, "networks is 'both'; it can be 'separate' or 'context'"),
+    ({"networks": "both"}, "networks is 'both'; it must be 'separate' or 'context'"),
     ({"value_heads": "none"}, "value_heads is 'none'"),
     ({"num_experts": 0}, "at least 1"),
     ({"initial_spread": -1.0}, "initial_spread is -1.0"),

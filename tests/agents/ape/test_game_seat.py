@@ -347,7 +347,7 @@ def test_names_that_are_none():
         game_seat.game_seat(2, game="Chess", opponent="zero")
     with pytest.raises(zoo_loader.UnknownNameError, match="nosuch"):
         game_seat.game_seat(2, opponent="nosuch")
-    with pytest.raises(ValueError, match="seat is 2; it must be 0 or 1: blocker or walker"):
+    with pytest.raises(ValueError, match="seat is 2; it must be 0 or 1"):
         game_seat.game_seat(2, opponent="zero", seat=2)
 
 

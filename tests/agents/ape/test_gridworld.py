@@ -118,8 +118,8 @@ def test_it_goes_on_from_its_arrays():
     ({"goal": (10, 0)}, "goal: the cell .10, 0. is outside of a grid of 10 rows"),
     ({"walls": [(0, -1)]}, "walls: the cell .0, -1. is outside"),
     ({"size": (1, 1)}, "2 cells"),
-    ({"size": 10}, "size is 10; .*two whole numbers"),
-    ({"goal": (0.5, 0)}, "goal is .0.5, 0.; .*two whole numbers"),
+    ({"size": 10}, "size is 10; it must be a tuple of 2 entries: each a whole number of at least 1"),
+    ({"goal": (0.5, 0)}, "goal is .0.5, 0.; it must be a tuple of 2 entries: each a whole number"),
     ({"cap": 0}, "cap is 0"),
     ({"size": (1, 2), "walls": [(0, 1)]}, "nowhere to begin"),
 ])  # fmt: skip
@@ -147,9 +147,6 @@ def test_settings_make_the_same_grid():
     assert again.settings == grid.settings and (again.goal, again.cap) == (grid.goal, grid.cap)
     for name in ("next_state", "free", "starts", "distance"):
         np.testing.assert_array_equal(getattr(again, name), getattr(grid, name))
-    # However a grid was written, and though walls can be read but once.
-    other = GridWorld(size=[3, 4], goal=np.array([2, 3]), walls=(wall for wall in [[1, 1], [0, 2]]), cap=7)
-    assert json.loads(json.dumps(other.settings, default=int)) == grid.settings
     assert GridWorld().settings == {"size": [10, 10], "goal": [0, 0], "walls": [], "cap": 100}
 
 
@@ -167,7 +164,7 @@ def test_rewards_in_cells():
 
 def test_rewards_in_cells_of_any_grid():
     """The same object, of grids of different widths: cells, not states."""
-    rewards = gridworld.CellRewards(iter([(1, 1)]))
+    rewards = gridworld.CellRewards([(1, 1)])
     for size, state in (((2, 3), 4), ((3, 2), 3)):
         assert np.flatnonzero(rewards(GridWorld(size)).any(axis=1)).tolist() == [state]
 
@@ -175,7 +172,7 @@ def test_rewards_in_cells_of_any_grid():
 @pytest.mark.parametrize("cell, message", [
     ((2, 0), "cells: the cell .2, 0. is outside of a grid of 2 rows"),
     ((0, -1), "cells: the cell .0, -1. is outside"),
-    (3, "cells is 3; .*two whole numbers"),
+    (3, r"cells is \[\(0, 1\), 3\]; it must be a tuple"),
 ])  # fmt: skip
 def test_rewards_in_cells_that_are_none(cell, message):
     with pytest.raises(ValueError, match=message):

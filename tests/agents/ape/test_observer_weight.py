@@ -100,17 +100,17 @@ def test_it_goes_on_from_its_arrays():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"beta": -0.1}, "beta is -0.1; it must be 0 or more"),
+    ({"beta": -0.1}, "beta is -0.1; it must be a finite number of at least 0"),
     ({"beta": math.nan}, "beta is nan"),
     ({"beta": math.inf}, "beta is inf"),
     ({"warm_up": -1}, "warm_up is -1"),
     ({"hold": -1}, "hold is -1"),
     ({"alpha": -5.0, "beta": 0.0}, "cannot begin at 0"),
-    ({"alpha": math.nan}, "alpha is nan; it is a return, a finite number"),
+    ({"alpha": math.nan}, "alpha is nan; it must be a finite number or None"),
     ({"alpha": -math.inf}, "alpha is -inf"),
     ({"beta_learning_rate": -1.0}, "beta_learning_rate is -1.0"),
     ({"damping": math.nan}, "damping is nan"),
-    ({"memory": 1.0}, "memory is 1.0; it is a share of at least 0 and below 1"),
+    ({"memory": 1.0}, "memory is 1.0; it must be a finite number of at least 0 and below 1"),
     ({"memory": -0.5}, "memory is -0.5"),
 ])  # fmt: skip
 def test_errors(settings, message):

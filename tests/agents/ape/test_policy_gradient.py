@@ -130,7 +130,7 @@ def test_an_observer_with_its_own_reward():
     ({"alpha": -5.0, "beta": 0.0}, "cannot begin at 0"),
     ({"warm_up": -1}, "warm_up is -1"),
     ({"num_episodes": 0}, "num_episodes is 0"),
-    ({"observer_weighting": "fair"}, "no observer weighting 'fair'"),
+    ({"observer_weighting": "fair"}, "observer_weighting is 'fair'"),
     ({"features": "pixels"}, "pixels"),
 ])  # fmt: skip
 def test_errors(settings, message):

@@ -403,7 +403,7 @@ def test_without_a_learner_it_is_the_papers(tmp_path, clean_gin, no_report):
     ("train_ape.seed = 1.5", "train_ape.seed is 1.5"),
     ("ObserverWeight.beta = -1", "beta is -1"),
     ("ObserverWeight.alpha = 5.0", "no policy has a return of alpha = 5.0 here; the best is -3.2"),
-    ("PolicyGradientLearner.observer_weighting = 'fair'", "no observer weighting 'fair'"),
+    ("PolicyGradientLearner.observer_weighting = 'fair'", "observer_weighting is 'fair'"),
     ("GridWorld.goal = (4, 0)", "outside of a grid of 4 rows"),
     ("Ensemble.networks = 'one'", "networks is 'one'"),
 ])  # fmt: skip

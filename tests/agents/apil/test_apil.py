@@ -283,10 +283,10 @@ def test_starting_from_another_run():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"imitator": "gan"}, "APILLearner.imitator is 'gan'; choose one of gail, clone"),
+    ({"imitator": "gan"}, "APILLearner.imitator is 'gan'; it must be 'gail' or 'clone'"),
     ({"imitator": "clone", "enhancement": 1.0}, "a cloned imitator has none: set it to 0"),
     ({"samples_forecast": False, "enhancement": 1.0}, "set samples_forecast to True, or the enhancement to 0"),
-    ({"enhancement": -1.0}, "APILLearner.enhancement is -1.0; it must be a number of at least 0"),
+    ({"enhancement": -1.0}, "APILLearner.enhancement is -1.0; it must be a finite number of at least 0"),
     ({"enhancement": float("nan")}, "APILLearner.enhancement is nan"),
 ])  # fmt: skip
 def test_bad_settings(settings, message):

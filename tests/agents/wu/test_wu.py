@@ -293,10 +293,10 @@ def test_columns_are_those_of_the_game():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"weight": 0.06}, "weight is 0.06; it must be 0 or below"),
+    ({"weight": 0.06}, "weight is 0.06; it must be a finite number of at most 0"),
     ({"weight": float("nan")}, "weight is nan"),
-    ({"ratio": -1.0}, "ratio is -1.0; it must be a number of at least 0"),
-    ({"saliency": "lime"}, "saliency is 'lime'; choose one of gradient"),
+    ({"ratio": -1.0}, "ratio is -1.0; it must be a finite number of at least 0"),
+    ({"saliency": "lime"}, "saliency is 'lime'; it must be 'gradient', "),
     ({"opponent_columns": (1, 3)}, r"opponent_columns is \(1, 3\); it must be \(start, stop\).*<= 2"),
     ({"opponent_columns": (1, 1)}, "start < stop"),
     ({"opponent_columns": 1}, "opponent_columns is 1"),
@@ -304,7 +304,7 @@ def test_columns_are_those_of_the_game():
     ({"model_epochs": 0}, "model_epochs is 0; it must be a whole number of at least 1"),
     ({"model_batch_size": 1.5}, "model_batch_size is 1.5"),
     ({"dynamics_margin": float("inf")}, "dynamics_margin is inf"),
-    ({"surrogate_learning_rate": 0}, "surrogate_learning_rate is 0; it must be a number above 0"),
+    ({"surrogate_learning_rate": 0}, "surrogate_learning_rate is 0; it must be a finite number above 0"),
 ])  # fmt: skip
 def test_settings_that_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):

@@ -4,6 +4,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_apil import arguments
 from tf_apil.agents.ape.ensemble import Tower
 from tf_apil.models import optimizers, variables
 from tf_apil.models.named_arrays import joined, under
@@ -35,6 +36,7 @@ class UniformMixing:
 
 
 @gin.configurable
+@arguments.checked
 class PosteriorMixing:
     """p(c | s) by a softmax classifier of tanh layers, fitted to the ensemble's own episodes as they come.
 
@@ -46,13 +48,13 @@ class PosteriorMixing:
 
     def __init__(
         self,
-        observation_dim: int,
-        num_experts: int,
-        seed: int,
-        hidden: tuple[int, ...] = (64, 64),
-        learning_rate: float = 1e-3,
-        num_epochs: int = 2,
-        minibatch: int = 512,
+        observation_dim: arguments.Count,
+        num_experts: arguments.Count,
+        seed: arguments.Whole,
+        hidden: tuple[arguments.Count, ...] = (64, 64),
+        learning_rate: arguments.Positive = 1e-3,
+        num_epochs: arguments.Count = 2,
+        minibatch: arguments.Count = 512,
     ):
         """Starts uniform.
 

@@ -1,12 +1,13 @@
 """Behavioural cloning: who watches an ensemble, is not told which expert acts, and learns to do as it does."""
 
 import copy
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_apil import arguments
 from tf_apil.agents.ape.clone_networks import Categorical, CloneActor, CloneNetwork, Mixture, NumpyClone, Scale
 from tf_apil.agents.ape.seats import Demonstrations
 from tf_apil.models import normalizers, optimizers
@@ -39,6 +40,7 @@ class _Rows(NamedTuple):
 
 
 @gin.configurable
+@arguments.checked
 class Cloner:
     """Maximises the mean of log pi(a_t | ...) over the steps of demonstrations, with Adam.
 
@@ -60,21 +62,21 @@ class Cloner:
 
     def __init__(
         self,
-        seed: int = 0,
+        seed: arguments.Whole = 0,
         *,
-        observation_dim: int | None = None,
+        observation_dim: arguments.Count | None = None,
         features: np.ndarray | None = None,
-        num_actions: int | None = None,
-        action_dim: int | None = None,
-        memory: str = "none",
-        hidden: tuple[int, ...] = (64, 64),
-        units: int = 64,
-        components: int = 1,
-        learning_rate: float = 1e-3,
-        batch_size: int | None = None,
-        max_epochs: int = 100,
-        patience: int = 5,
-        held_out: float = 0.1,
+        num_actions: arguments.Count | None = None,
+        action_dim: arguments.Count | None = None,
+        memory: Literal[*MEMORIES] = "none",
+        hidden: tuple[arguments.Count, ...] = (64, 64),
+        units: arguments.Count = 64,
+        components: arguments.Count = 1,
+        learning_rate: arguments.Positive = 1e-3,
+        batch_size: arguments.Count | None = None,
+        max_epochs: arguments.Count = 100,
+        patience: arguments.Count = 5,
+        held_out: Annotated[float, arguments.Range(above=0, below=1)] = 0.1,
     ):
         """Builds the network.
 
@@ -100,17 +102,7 @@ class Cloner:
         """
         _one_of("observation_dim", observation_dim, "features", features)
         _one_of("num_actions", num_actions, "action_dim", action_dim)
-        if memory not in MEMORIES:
-            raise ValueError(f"memory is {memory!r}; it can be {' or '.join(map(repr, MEMORIES))}.")
         batch_size = BATCH_SIZES[memory] if batch_size is None else batch_size
-        sizes = {"batch_size": batch_size, "max_epochs": max_epochs, "patience": patience, "units": units}
-        sizes |= {"components": components} | {f"hidden[{i}]": n for i, n in enumerate(hidden)}
-        sizes |= {"observation_dim": observation_dim, "num_actions": num_actions, "action_dim": action_dim}
-        for name, size in sizes.items():
-            if size is not None and (size != int(size) or size < 1):
-                raise ValueError(f"{name} is {size}; it must be a whole number of at least 1.")
-        if not 0 < held_out < 1:
-            raise ValueError(f"held_out is {held_out}; it is a share of the episodes, between 0 and 1.")
         if features is not None and (np.ndim(features) != 2 or not np.isfinite(features).all()):
             raise ValueError(f"features are a table [S, F] of finite numbers, not {list(np.shape(features))}.")
         self._features = None if features is None else tf.constant(features, tf.float32)

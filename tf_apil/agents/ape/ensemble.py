@@ -1,12 +1,14 @@
 """Ensembles of n actor-critics, as one network that is told who it is, or as n networks."""
 
+from typing import Literal
+
 import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_apil import arguments
 from tf_apil.models.named_arrays import check_fit
 
-NETWORKS = ("separate", "context")
 VALUE_HEADS = ("shared", "separate")
 
 
@@ -44,6 +46,7 @@ class Tower(tf.Module):
         return tf.matmul(x, self.kernels[-1]) + self.biases[-1]
 
 
+@arguments.checked
 class Networks(tf.Module):
     """n policy towers and n value towers over feature vectors; what their outputs mean is a subclass's matter.
 
@@ -61,15 +64,15 @@ class Networks(tf.Module):
 
     def __init__(
         self,
-        num_features: int,
-        num_outputs: int,
-        seed: int,
-        num_experts: int = 2,
-        networks: str = "separate",
-        hidden: tuple[int, ...] = (64, 64),
-        value_heads: str = "shared",
-        initial_spread: float = 1.0,
-        value_scale: float = 1.0,
+        num_features: arguments.Count,
+        num_outputs: arguments.Count,
+        seed: arguments.Whole,
+        num_experts: arguments.Count = 2,
+        networks: Literal["separate", "context"] = "separate",
+        hidden: tuple[arguments.Count, ...] = (64, 64),
+        value_heads: Literal[*VALUE_HEADS] = "shared",
+        initial_spread: arguments.NonNegative = 1.0,
+        value_scale: arguments.Positive = 1.0,
     ):
         """Builds the towers.
 
@@ -90,12 +93,6 @@ class Networks(tf.Module):
                 expert everywhere, but nothing here or there.
         """
         super().__init__()
-        _check("networks", networks, NETWORKS)
-        _check("value_heads", value_heads, VALUE_HEADS)
-        if num_experts < 1:
-            raise ValueError(f"num_experts is {num_experts}; an ensemble has at least 1.")
-        if not initial_spread >= 0:
-            raise ValueError(f"initial_spread is {initial_spread}; it is a standard deviation.")
         if networks == "context" and not hidden:
             raise ValueError(
                 'networks="context" needs at least one hidden layer: without one, experts could not differ from state '
@@ -168,10 +165,11 @@ class Networks(tf.Module):
 
 
 @gin.configurable
+@arguments.checked
 class Ensemble(Networks):
     """n policies over numbered states and actions, and their values, all of which it works out at once."""
 
-    def __init__(self, features: np.ndarray, num_actions: int, seed: int, **settings):
+    def __init__(self, features: np.ndarray, num_actions: arguments.Count, seed: arguments.Whole, **settings):
         """Builds the networks.
 
         Args:
@@ -210,8 +208,3 @@ def _orthogonal(random: np.random.Generator, rows: int, columns: int) -> np.ndar
     q, r = np.linalg.qr(random.standard_normal((max(rows, columns), min(rows, columns))))
     q = q * np.sign(np.diag(r))
     return q if rows >= columns else q.T
-
-
-def _check(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is {value!r}; it can be {' or '.join(map(repr, known))}.")

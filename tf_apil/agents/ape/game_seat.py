@@ -1,12 +1,14 @@
 """One seat of any of our games, against a frozen opponent in the other, as a task for one agent."""
 
+import os
 from collections.abc import Callable
+from typing import Literal
 
 import gin
 import numpy as np
 from absl import logging
 
-from tf_apil import games
+from tf_apil import arguments, games
 from tf_apil.agents import task as task_lib
 from tf_apil.agents.ape.seats import Seat, SeatStep, checked_actions, whole
 from tf_apil.games import streams
@@ -199,19 +201,20 @@ def with_the_opponent_of(first: Seat, make_seat: Callable[[int, int], Seat]) -> 
 
 
 @gin.configurable
+@arguments.checked
 def game_seat(
-    num_episodes: int,
-    seed: int = 0,
-    game: str = "multicomp/YouShallNotPassHumans-v0",
-    seat: int = 0,
+    num_episodes: arguments.Count,
+    seed: arguments.Whole = 0,
+    game: task_lib.GameId = "multicomp/YouShallNotPassHumans-v0",
+    seat: Literal[0, 1] = 0,
     opponent: str = "ysnp/walker",
-    physics: str = "fast",
+    physics: task_lib.PhysicsName = "fast",
     opponent_deterministic: bool = False,
-    dense_fraction: float = 0.0,
-    reward_scale: float = 1.0,
-    max_steps: int | None = None,
-    num_threads: int | None = None,
-    zoo_dir: str | None = None,
+    dense_fraction: arguments.Share = 0.0,
+    reward_scale: arguments.Positive = 1.0,
+    max_steps: arguments.Count | None = None,
+    num_threads: arguments.Count | None = None,
+    zoo_dir: str | os.PathLike | None = None,
 ) -> GameSeat:
     """Builds a game and seats an opponent by its name.
 

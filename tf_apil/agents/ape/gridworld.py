@@ -1,20 +1,23 @@
 """The grid of Zhan, Tiomkin and Abbeel 2020, of any size and with walls: its transition table; batches of episodes."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import gin
 import numpy as np
 
+from tf_apil import arguments
 from tf_apil.games import streams
 
 #: Names of the actions, in their order.
 ACTIONS = ("stay", "up", "down", "left", "right")
 #: (row, column) that each adds.
 MOVES = np.array([(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)])
+#: What networks may see of a state; see `GridWorld.features`.
+FEATURES = ("one_hot", "coordinates")
 
 
 @gin.configurable
+@arguments.checked
 class GridWorld:
     """A room of cells, a goal, and a start drawn uniformly from all other cells.
 
@@ -37,10 +40,10 @@ class GridWorld:
 
     def __init__(
         self,
-        size: tuple[int, int] = (10, 10),
+        size: tuple[arguments.Count, arguments.Count] = (10, 10),
         goal: tuple[int, int] = (0, 0),
-        walls: Iterable[tuple[int, int]] = (),
-        cap: int = 100,
+        walls: tuple[tuple[int, int], ...] = (),
+        cap: arguments.Count = 100,
     ):
         """Builds the tables; the defaults are the paper's.
 
@@ -53,13 +56,10 @@ class GridWorld:
         Raises:
             ValueError: no such grid: a cell is outside, the goal is in a wall or cannot be reached from everywhere.
         """
-        rows, columns = self.size = _pair("size", size)
-        if min(self.size) < 1 or rows * columns < 2:
-            raise ValueError(f"size is {size}; a grid has at least 1 row, 1 column and 2 cells.")
-        if cap != int(cap) or cap < 1:
-            raise ValueError(f"cap is {cap}; an episode has at least 1 step.")
-        walls = list(walls)
-        self.cap, self.num_states, self.num_actions = int(cap), rows * columns, len(ACTIONS)
+        rows, columns = self.size = tuple(size)
+        if rows * columns < 2:
+            raise ValueError(f"GridWorld.size is {size}; a grid has at least 2 cells.")
+        self.cap, self.num_states, self.num_actions = cap, rows * columns, len(ACTIONS)
         self.goal = self.state("goal", goal)
         self.free = np.ones(self.num_states, bool)
         self.free[[self.state("walls", wall) for wall in walls]] = False
@@ -139,10 +139,11 @@ class GridWorld:
 
 
 @gin.configurable
+@arguments.checked
 class CellRewards:
     """A reward for whoever is meant to want something else than the goal: so much for each step taken in some cells."""
 
-    def __init__(self, cells: Iterable[tuple[int, int]], reward: float = 1.0, elsewhere: float = 0.0):
+    def __init__(self, cells: tuple[tuple[int, int], ...], reward: float = 1.0, elsewhere: float = 0.0):
         """`cells`: (row, column) of each; `reward` of a step that begins there, `elsewhere` of any other."""
         self._cells, self._reward, self._elsewhere = list(cells), float(reward), float(elsewhere)
 

@@ -1,12 +1,16 @@
 """The weight of the observer's return in the objective: given, or learned."""
 
 import math
+from typing import Annotated
 
 import gin
 import numpy as np
 
+from tf_apil import arguments
+
 
 @gin.configurable
+@arguments.checked
 class ObserverWeight:
     """beta of J = E_ensemble[R] - beta E_observer[R'] (Zhan, Tiomkin and Abbeel 2020).
 
@@ -22,13 +26,13 @@ class ObserverWeight:
 
     def __init__(
         self,
-        beta: float = 0.6,
-        warm_up: int = 0,
+        beta: arguments.NonNegative = 0.6,
+        warm_up: arguments.Whole = 0,
         alpha: float | None = None,
-        beta_learning_rate: float = 0.02,
-        damping: float = 1.0,
-        memory: float = 0.5,
-        hold: int | None = None,
+        beta_learning_rate: arguments.NonNegative = 0.02,
+        damping: arguments.NonNegative = 1.0,
+        memory: Annotated[float, arguments.Range(least=0, below=1)] = 0.5,
+        hold: arguments.Whole | None = None,
     ):
         """Begins with `beta`.
 
@@ -45,21 +49,8 @@ class ObserverWeight:
         Raises:
             ValueError: a number that makes no sense.
         """
-        if not (beta >= 0 and math.isfinite(beta)):
-            raise ValueError(f"beta is {beta}; it must be 0 or more: the observer's return is what to lower.")
-        if warm_up < 0:
-            raise ValueError(f"warm_up is {warm_up}; it is a number of iterations, 0 for none.")
-        if alpha is not None and not math.isfinite(alpha):
-            raise ValueError(f"alpha is {alpha}; it is a return, a finite number, or None.")
         if alpha is not None and beta == 0:
             raise ValueError("with alpha, beta is learned by factors and cannot begin at 0; give a small one.")
-        for name, value in (("beta_learning_rate", beta_learning_rate), ("damping", damping)):
-            if not value >= 0:
-                raise ValueError(f"{name} is {value}; it must be 0 or more.")
-        if hold is not None and hold < 0:
-            raise ValueError(f"hold is {hold}; it is a number of iterations, 0 for none.")
-        if not 0 <= memory < 1:
-            raise ValueError(f"memory is {memory}; it is a share of at least 0 and below 1.")
         self.settings = {
             "beta": beta, "warm_up": warm_up, "alpha": alpha, "beta_learning_rate": beta_learning_rate,
             "damping": damping, "memory": memory, "hold": hold,

@@ -1,13 +1,19 @@
 """The grid's continuous sibling: a point in a square that must find a disc."""
 
+from typing import Annotated
+
 import gin
 import numpy as np
 
-from tf_apil.agents.ape.seats import SeatStep, checked_actions, whole
+from tf_apil import arguments
+from tf_apil.agents.ape.seats import SeatStep, checked_actions
 from tf_apil.games import streams
+
+_Coordinate = Annotated[float, arguments.Range(-1, 1)]
 
 
 @gin.configurable
+@arguments.checked
 class PointGoal:
     """A point in the square [-1, 1]^2, a disc that it must reach, and a start drawn uniformly outside of the disc.
 
@@ -33,12 +39,12 @@ class PointGoal:
 
     def __init__(
         self,
-        num_episodes: int,
-        seed: int = 0,
-        goal: tuple[float, float] = (-0.9, 0.9),
-        radius: float = 0.1,
-        speed: float = 0.15,
-        cap: int = 100,
+        num_episodes: arguments.Count,
+        seed: arguments.Whole = 0,
+        goal: tuple[_Coordinate, _Coordinate] = (-0.9, 0.9),
+        radius: Annotated[float, arguments.Range(above=0, most=1)] = 0.1,
+        speed: arguments.Positive = 0.15,
+        cap: arguments.Count = 100,
     ):
         """Begins `num_episodes` episodes.
 
@@ -53,14 +59,7 @@ class PointGoal:
         Raises:
             ValueError: no such task; the message says what it must be.
         """
-        self.num_episodes, self.cap = whole("num_episodes", num_episodes), whole("cap", cap)
-        self.goal = np.array(goal, np.float64) if np.shape(goal) == (2,) else np.array(np.nan)
-        if not (np.abs(self.goal) <= 1).all():
-            raise ValueError(f"goal is {goal!r}; the disc's centre is a pair (x, y) in the square from -1 to 1.")
-        if not 0 < radius <= 1:
-            raise ValueError(f"radius is {radius!r}; the disc's radius must be above 0 and at most 1.")
-        if not 0 < speed < np.inf:
-            raise ValueError(f"speed is {speed!r}; a step's length must be above 0, and finite.")
+        self.num_episodes, self.cap, self.goal = num_episodes, cap, np.array(goal, np.float64)
         self.radius, self.speed = float(radius), float(speed)
         self.settings = {"goal": self.goal.tolist(), "radius": self.radius, "speed": self.speed, "cap": self.cap}
         self._random = np.random.default_rng(seed)

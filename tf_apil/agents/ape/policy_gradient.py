@@ -1,14 +1,16 @@
 """Trains an ensemble on a grid by the paper's policy gradient."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_apil import arguments
 from tf_apil.agents.ape import estimators, trajectories, weighting
 from tf_apil.agents.ape.ensemble import Ensemble
-from tf_apil.agents.ape.gridworld import GridWorld
+from tf_apil.agents.ape.gridworld import FEATURES, GridWorld
 from tf_apil.agents.ape.observer_weight import ObserverWeight
 from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.agents.ape.study import GridStudy
@@ -17,6 +19,7 @@ from tf_apil.models.named_arrays import under
 
 
 @gin.configurable
+@arguments.checked
 class PolicyGradientLearner:
     """Climbs J = E_ensemble[R] - beta E_observer[R'] as `estimators` tells (Zhan, Tiomkin and Abbeel 2020).
 
@@ -37,14 +40,14 @@ class PolicyGradientLearner:
     def __init__(
         self,
         grid: GridWorld,
-        seed: int = 0,
-        observer_weighting: str = "uniform",
-        num_episodes: int = 200,
-        learning_rate: float = 3e-3,
-        value_learning_rate: float = 3e-3,
-        entropy_coefficient: float = 0.0,
-        discount: float = 1.0,
-        features: str = "one_hot",
+        seed: arguments.Whole = 0,
+        observer_weighting: Literal["uniform", "posterior"] = "uniform",
+        num_episodes: arguments.Count = 200,
+        learning_rate: arguments.Positive = 3e-3,
+        value_learning_rate: arguments.Positive = 3e-3,
+        entropy_coefficient: arguments.NonNegative = 0.0,
+        discount: arguments.Share = 1.0,
+        features: Literal[*FEATURES] = "one_hot",
         observer_reward: np.ndarray | Callable[[GridWorld], np.ndarray] | None = None,
         **observer_weight,
     ):
@@ -66,8 +69,6 @@ class PolicyGradientLearner:
         Raises:
             ValueError: a setting that makes no sense; an alpha that no policy can have.
         """
-        if num_episodes < 1:
-            raise ValueError(f"num_episodes is {num_episodes}; an estimate needs at least 1.")
         if callable(observer_reward):
             observer_reward = observer_reward(grid)
         self.oracle = GridOracle(grid, observer_reward=observer_reward)

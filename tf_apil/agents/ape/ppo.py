@@ -1,18 +1,19 @@
 """Trains an ensemble on any task by PPO, on the paper's objective (Zhan, Tiomkin and Abbeel 2020)."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import gin
 import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
+from tf_apil import arguments
 from tf_apil.agents.ape import classifier
 from tf_apil.agents.ape.game_seat import GameSeat, with_the_opponent_of
 from tf_apil.agents.ape.observer_weight import ObserverWeight
 from tf_apil.agents.ape.oracles import GridOracle
-from tf_apil.agents.ape.seats import Actor, GridSeat, Seat, whole
+from tf_apil.agents.ape.seats import Actor, GridSeat, Seat
 from tf_apil.agents.ape.study import GridStudy, SeatStudy
 from tf_apil.agents.ape.vector_ensemble import (
     EXPERTS,
@@ -109,6 +110,7 @@ class Play:
 
 
 @gin.configurable
+@arguments.checked
 class EnsemblePPOLearner:
     """Climbs J = E_ensemble[R] - beta E_observer[R'] with tf-agents' clipped PPO, on any `seats.Seat`.
 
@@ -134,19 +136,19 @@ class EnsemblePPOLearner:
     def __init__(
         self,
         make_seat: Callable[[int, int], Seat],
-        seed: int = 0,
-        observer_weighting: str = "uniform",
-        num_episodes: int = 64,
-        steps_per_episode: int = 64,
-        learning_rate: float = 3e-4,
-        num_epochs: int = 4,
-        num_minibatches: int = 4,
-        discount: float = 1.0,
-        lambda_: float = 0.95,
-        clip: float = 0.2,
-        entropy_coefficient: float = 0.0,
-        value_coefficient: float = 0.5,
-        gradient_norm: float = 0.5,
+        seed: arguments.Whole = 0,
+        observer_weighting: Literal["uniform", "posterior"] = "uniform",
+        num_episodes: arguments.Count = 64,
+        steps_per_episode: arguments.Count = 64,
+        learning_rate: arguments.Positive = 3e-4,
+        num_epochs: arguments.Count = 4,
+        num_minibatches: arguments.Count = 4,
+        discount: arguments.Share = 1.0,
+        lambda_: arguments.Share = 0.95,
+        clip: arguments.Positive = 0.2,
+        entropy_coefficient: arguments.NonNegative = 0.0,
+        value_coefficient: arguments.NonNegative = 0.5,
+        gradient_norm: arguments.Positive = 0.5,
         normalize_observations: bool = True,
         make_observer_seat: Callable[[int, int], Seat] | None = None,
         **observer_weight,
@@ -171,14 +173,6 @@ class EnsemblePPOLearner:
         Raises:
             ValueError: a setting that makes no sense.
         """
-        for name, value in (
-            ("num_episodes", num_episodes), ("steps_per_episode", steps_per_episode), ("num_epochs", num_epochs),
-            ("num_minibatches", num_minibatches),
-        ):  # fmt: skip
-            whole(name, value)
-        for name, value in (("discount", discount), ("lambda_", lambda_)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value}; it must lie between 0 and 1.")
         if 2 * num_episodes * steps_per_episode % num_minibatches:
             raise ValueError(
                 f"2 x {num_episodes} episodes x {steps_per_episode} steps cannot be cut into {num_minibatches} "

@@ -4,12 +4,13 @@ What is learned from, evaluated and cloned are `Demonstrations`, whatever was pl
 continuous sibling (`point_goal.PointGoal`), or one seat of a game against a frozen opponent (`game_seat.GameSeat`).
 """
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import gin
 import numpy as np
 
-from tf_apil.agents.ape.gridworld import GridBatch, GridWorld
+from tf_apil import arguments
+from tf_apil.agents.ape.gridworld import FEATURES, GridBatch, GridWorld
 
 
 class SeatStep(NamedTuple):
@@ -293,6 +294,12 @@ def whole(name: str, value, least: int = 1) -> int:
 
 
 @gin.configurable
-def grid_seat(num_episodes: int, seed: int, grid: GridWorld | None = None, features: str = "one_hot") -> GridSeat:
+@arguments.checked
+def grid_seat(
+    num_episodes: arguments.Count,
+    seed: arguments.Whole,
+    grid: GridWorld | None = None,
+    features: Literal[*FEATURES] = "one_hot",
+) -> GridSeat:
     """A `GridSeat` as gin can have it; the paper's grid where none is given."""
     return GridSeat(grid or GridWorld(), num_episodes, seed, features)

@@ -11,14 +11,17 @@
 | `ppo.EnsemblePPOLearner` | the grid, the point in the plane, any seat of our games |
 """
 
+import os
 import pathlib
 from collections.abc import Callable
+from typing import Annotated
 
 import gin
 import numpy as np
 import tqdm.auto
 from absl import logging
 
+from tf_apil import arguments
 from tf_apil.agents.ape import report
 from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.policy_gradient import PolicyGradientLearner
@@ -29,19 +32,20 @@ from zoo_loader import placing
 
 
 @gin.configurable
+@arguments.checked
 def train_ape(
-    root_dir: str,
+    root_dir: str | os.PathLike,
     learner: Callable | None = None,
-    num_iterations: int = 1200,
-    seed: int = 0,
+    num_iterations: arguments.Count = 1200,
+    seed: arguments.Whole = 0,
     falling_rates: bool = True,
-    checkpoint_interval: int = 50,
-    eval_interval: int = 20,
-    clone_interval: int = 200,
-    clone_steps: int = 50_000,
-    report_steps: int = 1_000_000,
-    report_recurrent_steps: int = 200_000,
-    report_episodes: int = 1000,
+    checkpoint_interval: arguments.Count = 50,
+    eval_interval: arguments.Count = 20,
+    clone_interval: arguments.Whole = 200,
+    clone_steps: arguments.Count = 50_000,
+    report_steps: arguments.Whole = 1_000_000,
+    report_recurrent_steps: arguments.Whole = 200_000,
+    report_episodes: Annotated[int, arguments.Range(least=2)] = 1000,
 ) -> pathlib.Path:
     """Trains for `num_iterations`, continuing from the last checkpoint in `root_dir`, and writes the report.
 
@@ -72,12 +76,6 @@ def train_ape(
         Interrupted: by Ctrl-C or SIGTERM, of which the first lets an iteration end and saves a checkpoint.
         ValueError, LookupError, OSError: a setting that is wrong, a file that cannot be had.
     """
-    least = {"num_iterations": 1, "checkpoint_interval": 1, "eval_interval": 1, "clone_interval": 0, "clone_steps": 1}
-    least |= {"report_steps": 0, "report_recurrent_steps": 0, "report_episodes": 2, "seed": 0}
-    given = locals()
-    for name, number in least.items():
-        if not isinstance(given[name], int) or given[name] < number:
-            raise ValueError(f"train_ape.{name} is {given[name]!r}; it must be a whole number of at least {number}.")
     root = pathlib.Path(root_dir)
     with folder_lock.hold(root):
         with interruption.deferred() as stop:
@@ -118,7 +116,7 @@ class Run:
         self, root: pathlib.Path, learner: Callable, num_iterations: int, seed: int = 0, falling_rates: bool = True
     ):
         """Arguments and errors as of `train_ape`."""
-        self.learner, self.iteration = _built(learner, seed), 0
+        self.learner, self.iteration = learner(seed=seed), 0
         self._num_iterations, self._seed, self._falling = num_iterations, seed, falling_rates
         self.study = self.learner.study()
         self._checkpoints = checkpoints.Checkpoints(root / "checkpoints")
@@ -172,16 +170,6 @@ class Run:
 
 def _on_the_papers_grid(seed: int) -> PolicyGradientLearner:
     return PolicyGradientLearner(GridWorld(), seed)
-
-
-def _built(learner: Callable, seed: int):
-    """Learners hand settings on to their parts, so that gin cannot know which of them exist."""
-    try:
-        return learner(seed=seed)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise ValueError(f"a binding names a setting that does not exist: {error}") from error
 
 
 def _report(bar, run: Run, scalars: dict[str, float]) -> None:

@@ -1,5 +1,7 @@
 """Ensembles over observation vectors, with continuous or discrete actions, and those who act by them."""
 
+from typing import Literal
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -7,7 +9,8 @@ import tensorflow_probability as tfp
 from tf_agents.networks import network
 from tf_agents.specs import tensor_spec
 
-from tf_apil.agents.ape.ensemble import Networks
+from tf_apil import arguments
+from tf_apil.agents.ape.ensemble import VALUE_HEADS, Networks
 from tf_apil.models import normalizers
 from tf_apil.models.actor_critic import ActorCritic, RunningNormalizer
 
@@ -15,6 +18,7 @@ EXPERTS, OBSERVER = 0, 1  # the two kinds of episodes; the heads of the value
 
 
 @gin.configurable
+@arguments.checked
 class VectorEnsemble(Networks):
     """n policies over observations: diagonal Gaussians, a log deviation each, or choices of one of A actions.
 
@@ -25,9 +29,16 @@ class VectorEnsemble(Networks):
     """
 
     def __init__(
-        self, observation_dim: int, num_actions: int | None, action_dim: int | None, seed: int,
-        initial_spread: float = 0.3, initial_log_std: float = 0.0, value_heads: str = "separate", **settings,
-    ):  # fmt: skip
+        self,
+        observation_dim: arguments.Count,
+        num_actions: arguments.Count | None,
+        action_dim: arguments.Count | None,
+        seed: arguments.Whole,
+        initial_spread: arguments.NonNegative = 0.3,
+        initial_log_std: arguments.LogStd = 0.0,
+        value_heads: Literal[*VALUE_HEADS] = "separate",
+        **settings,
+    ):
         """Builds the networks.
 
         Args:

@@ -3,17 +3,19 @@
 import gin
 import numpy as np
 
+from tf_apil import arguments
 from tf_apil.agents.ape import oracles
 from tf_apil.agents.ape.seats import Demonstrations
 
 
 @gin.configurable
+@arguments.checked
 class UniformWeighting:
     """p(c | s) = 1 / n in every state."""
 
     name = "uniform"
 
-    def __init__(self, num_experts: int, num_states: int):
+    def __init__(self, num_experts: arguments.Count, num_states: arguments.Count):
         """For n experts in S states."""
         self._weights = np.full((num_experts, num_states), 1 / num_experts)
 
@@ -33,6 +35,7 @@ class UniformWeighting:
 
 
 @gin.configurable
+@arguments.checked
 class PosteriorWeighting:
     """p(c | s) = d_c(s) / sum_k d_k(s), with d_c(s) the mean visits to s in an episode of expert c, by counting.
 
@@ -42,7 +45,13 @@ class PosteriorWeighting:
 
     name = "posterior"
 
-    def __init__(self, num_experts: int, num_states: int, memory: float = 0.9, smoothing: float = 1e-3):
+    def __init__(
+        self,
+        num_experts: arguments.Count,
+        num_states: arguments.Count,
+        memory: arguments.Share = 0.9,
+        smoothing: arguments.NonNegative = 1e-3,
+    ):
         """Starts with no counts.
 
         Args:
@@ -54,10 +63,6 @@ class PosteriorWeighting:
         Raises:
             ValueError: a memory that is no share, a negative smoothing.
         """
-        if not 0 <= memory <= 1:
-            raise ValueError(f"memory is {memory}; it is a share, from 0 (the last alone) to 1 (all alike).")
-        if not smoothing >= 0:
-            raise ValueError(f"smoothing is {smoothing}; it is a number of visits, 0 for none.")
         self._memory, self._smoothing = memory, smoothing
         self._visits, self._episodes = np.zeros((num_experts, num_states)), np.zeros((num_experts, 1))
 

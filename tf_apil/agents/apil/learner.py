@@ -1,8 +1,11 @@
 """APIL (Bui, Mai, Nguyen 2023): an imitator forecasts the victim, and the adversary acts on the forecast."""
 
+from typing import Literal
+
 import gin
 import numpy as np
 
+from tf_apil import arguments
 from tf_apil.agents.apil.cloning import Cloner
 from tf_apil.agents.apil.discriminator import Discriminator
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
@@ -12,10 +15,9 @@ from tf_apil.models.named_arrays import joined, under
 from tf_apil.models.policy import gaussian_log_prob
 from tf_apil.rollouts import Rollout
 
-IMITATORS = ("gail", "clone")
-
 
 @gin.configurable
+@arguments.checked
 class APILLearner:
     """Three learners on the same rollouts: an imitator of the victim, its discriminator, and the adversary.
 
@@ -39,16 +41,16 @@ class APILLearner:
 
     def __init__(
         self,
-        observation_dim: int,
-        action_dim: int,
-        num_matches: int,
-        seed: int,
-        enhancement: float = 0.0,
-        imitator: str = "gail",
+        observation_dim: arguments.Count,
+        action_dim: arguments.Count,
+        num_matches: arguments.Count,
+        seed: arguments.Whole,
+        enhancement: arguments.NonNegative = 0.0,
+        imitator: Literal["gail", "clone"] = "gail",
         sees_victim: bool = True,
         samples_forecast: bool = True,
-        imitator_learning_rate: float = 3e-4,
-        discriminator_learning_rate: float = 3e-4,
+        imitator_learning_rate: arguments.Positive = 3e-4,
+        discriminator_learning_rate: arguments.Positive = 3e-4,
         **settings,
     ):
         """Builds the networks.
@@ -68,10 +70,6 @@ class APILLearner:
             ValueError: no such imitator; an enhancement below 0, of one that is cloned, or of one whose samples the
                 adversary does not see.
         """
-        if imitator not in IMITATORS:
-            raise ValueError(f"APILLearner.imitator is {imitator!r}; choose one of {', '.join(IMITATORS)}.")
-        if not 0 <= enhancement < float("inf"):
-            raise ValueError(f"APILLearner.enhancement is {enhancement!r}; it must be a number of at least 0.")
         if imitator == "clone" and enhancement:
             raise ValueError("APILLearner.enhancement changes a reward, and a cloned imitator has none: set it to 0.")
         if enhancement and not samples_forecast:

@@ -3,6 +3,7 @@
 import gin
 import numpy as np
 
+from tf_apil import arguments
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.agents.ppo.values import ValueLearner
 from tf_apil.models.named_arrays import under
@@ -10,6 +11,7 @@ from tf_apil.rollouts import Rollout
 
 
 @gin.configurable
+@arguments.checked
 class APLLearner(PPOLearner):
     """PPO on norm(A_adv) - norm(A_vic): whoever maximises V_adv - V_vic also takes what hurts the victim alone.
 
@@ -22,7 +24,14 @@ class APLLearner(PPOLearner):
     rewards, had weight 0 and is not here.
     """
 
-    def __init__(self, observation_dim: int, action_dim: int, num_matches: int, seed: int, **settings):
+    def __init__(
+        self,
+        observation_dim: arguments.Count,
+        action_dim: arguments.Count,
+        num_matches: arguments.Count,
+        seed: arguments.Whole,
+        **settings,
+    ):
         """Builds the networks; arguments as of `PPOLearner`, which the victim's value network shares."""
         super().__init__(observation_dim, action_dim, num_matches, seed, **settings)
         shared = ("hidden", "learning_rate", "discount", "lambda_", "gradient_norm")

@@ -4,12 +4,14 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_apil import arguments
 from tf_apil.models import normalizers, optimizers
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.policy import LearningPolicy
 
 
 @gin.configurable
+@arguments.checked
 class DaggerLearner:
     """Minimises the KL divergence from the expert's diagonal Gaussian N(m*, s*) to ours N(m, s),
 
@@ -20,13 +22,13 @@ class DaggerLearner:
 
     def __init__(
         self,
-        observation_dim: int,
-        action_dim: int,
-        seed: int,
-        hidden: tuple[int, ...] = (64, 64),
-        learning_rate: float = 1e-3,
-        num_epochs: int = 25,
-        minibatch_size: int = 1024,
+        observation_dim: arguments.Count,
+        action_dim: arguments.Count,
+        seed: arguments.Whole,
+        hidden: tuple[arguments.Count, ...] = (64, 64),
+        learning_rate: arguments.Positive = 1e-3,
+        num_epochs: arguments.Count = 25,
+        minibatch_size: arguments.Count = 1024,
     ):
         """Builds the network; `num_epochs` passes over all observations follow each `add`."""
         self.model = ActorCritic(observation_dim, action_dim, hidden, seed=seed, name="actor_critic")

@@ -1,33 +1,37 @@
 """The DAgger loop: the student plays, the expert says what it would have done, the student is fitted to all of it."""
 
+import os
 import pathlib
+from typing import Annotated, Literal
 
 import gin
 import numpy as np
 from absl import logging
 
 import zoo_loader
-from tf_apil import games, rollouts
+from tf_apil import arguments, games, rollouts
 from tf_apil.agents.dagger.learner import DaggerLearner
+from tf_apil.agents.task import GameId, PhysicsName
 from tf_apil.models.policy import Policy
 from tf_apil.opponents import named
 
 
 @gin.configurable
+@arguments.checked
 def train(
-    path: str | pathlib.Path,
-    zoo_dir: str | None = None,
-    game: str = "multicomp/YouShallNotPassHumans-v0",
+    path: str | os.PathLike,
+    zoo_dir: str | os.PathLike | None = None,
+    game: GameId = "multicomp/YouShallNotPassHumans-v0",
     expert: str = "ysnp/walker",
-    seat: int = 1,
-    opponents: tuple[str, ...] = ("zero", "random", "ysnp/blocker"),
-    num_iterations: int = 12,
-    num_matches: int = 32,
-    steps_per_match: int = 170,
-    mean_limit: float = 1.0,
-    std_scale: float = 1.0,
-    physics: str = "original",
-    seed: int = 0,
+    seat: Literal[0, 1] = 1,
+    opponents: Annotated[tuple[str, ...], arguments.not_empty] = ("zero", "random", "ysnp/blocker"),
+    num_iterations: arguments.Count = 12,
+    num_matches: arguments.Count = 32,
+    steps_per_match: arguments.Count = 170,
+    mean_limit: arguments.Positive = 1.0,
+    std_scale: arguments.Positive = 1.0,
+    physics: PhysicsName = "original",
+    seed: arguments.Whole = 0,
 ) -> pathlib.Path:
     """Makes a student of `expert` (DAgger; Ross, Gordon, Bagnell 2011, arXiv:1011.0686) and writes its arrays.
 

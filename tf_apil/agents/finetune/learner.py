@@ -4,6 +4,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_apil import arguments
 from tf_apil.agents.finetune import loss, sequences
 from tf_apil.agents.finetune.policy import ZooLearningPolicy
 from tf_apil.agents.ppo import advantages
@@ -18,6 +19,7 @@ _UNUSED = ("q/",)
 
 
 @gin.configurable
+@arguments.checked
 class FineTuneLearner:
     """Makes a better network out of a zoo network and each rollout: how a victim is retrained.
 
@@ -48,22 +50,22 @@ class FineTuneLearner:
 
     def __init__(
         self,
-        observation_dim: int,
-        action_dim: int,
-        num_matches: int,
-        seed: int,
+        observation_dim: arguments.Count,
+        action_dim: arguments.Count,
+        num_matches: arguments.Count,
+        seed: arguments.Whole,
         recurrent: bool | None = None,
-        learning_rate: float = 3e-4,
-        num_epochs: int = 4,
-        num_minibatches: int = 4,
-        discount: float = 0.99,
-        lambda_: float = 0.95,
-        clip: float = 0.2,
-        entropy_coefficient: float = 0.0,
-        value_coefficient: float = 0.5,
-        gradient_norm: float = 0.5,
-        sequence_length: int | None = None,
-        value_warmup_iterations: int = 5,
+        learning_rate: arguments.Positive = 3e-4,
+        num_epochs: arguments.Count = 4,
+        num_minibatches: arguments.Count = 4,
+        discount: arguments.Share = 0.99,
+        lambda_: arguments.Share = 0.95,
+        clip: arguments.Positive = 0.2,
+        entropy_coefficient: arguments.NonNegative = 0.0,
+        value_coefficient: arguments.NonNegative = 0.5,
+        gradient_norm: arguments.Positive = 0.5,
+        sequence_length: arguments.Count | None = None,
+        value_warmup_iterations: arguments.Whole = 5,
     ):
         """Keeps the settings; the network comes with `start_from`.
 
@@ -82,15 +84,6 @@ class FineTuneLearner:
         Raises:
             ValueError: a setting cannot be.
         """
-        whole = {"num_epochs": num_epochs, "num_minibatches": num_minibatches}
-        whole |= {} if sequence_length is None else {"sequence_length": sequence_length}
-        for name, number in whole.items():
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(f"FineTuneLearner.{name} is {number!r}; it must be a whole number of at least 1.")
-        if not isinstance(value_warmup_iterations, int) or value_warmup_iterations < 0:
-            raise ValueError(
-                f"FineTuneLearner.value_warmup_iterations is {value_warmup_iterations!r}; it must be a whole number."
-            )
         if sequence_length is not None and recurrent is False:
             raise ValueError(
                 f"FineTuneLearner.sequence_length is {sequence_length}, and only recurrent networks learn from "

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
+from tf_apil import arguments
 from tf_apil.agents.ppo import advantages, networks
 from tf_apil.agents.ppo.agent import ClippedAgent, distance
 from tf_apil.models import normalizers, optimizers, variables
@@ -49,6 +50,7 @@ class Experience(NamedTuple):
 
 
 @gin.configurable
+@arguments.checked
 class PPOLearner:
     """Makes a better `ActorCritic` out of each rollout.
 
@@ -64,21 +66,21 @@ class PPOLearner:
 
     def __init__(
         self,
-        observation_dim: int,
-        action_dim: int,
-        num_matches: int,
-        seed: int,
-        hidden: tuple[int, ...] = (64, 64),
-        learning_rate: float = 3e-4,
-        num_epochs: int = 4,
-        num_minibatches: int = 4,
-        discount: float = 0.99,
-        lambda_: float = 0.95,
-        clip: float = 0.2,
-        entropy_coefficient: float = 0.0,
-        value_coefficient: float = 0.5,
-        gradient_norm: float = 0.5,
-        initial_log_std: float = 0.0,
+        observation_dim: arguments.Count,
+        action_dim: arguments.Count,
+        num_matches: arguments.Count,
+        seed: arguments.Whole,
+        hidden: tuple[arguments.Count, ...] = (64, 64),
+        learning_rate: arguments.Positive = 3e-4,
+        num_epochs: arguments.Count = 4,
+        num_minibatches: arguments.Count = 4,
+        discount: arguments.Share = 0.99,
+        lambda_: arguments.Share = 0.95,
+        clip: arguments.Positive = 0.2,
+        entropy_coefficient: arguments.NonNegative = 0.0,
+        value_coefficient: arguments.NonNegative = 0.5,
+        gradient_norm: arguments.Positive = 0.5,
+        initial_log_std: arguments.LogStd = 0.0,
     ):
         """Builds the networks and the optimiser.
 
@@ -96,6 +98,9 @@ class PPOLearner:
             value_coefficient: weight of 1/2 (V - R)^2.
             gradient_norm: gradients are scaled down to this global norm.
             initial_log_std: of the Gaussian.
+
+        Raises:
+            ValueError: a setting cannot be.
         """
         #: What decides how this learner learns; JSON values.
         self.settings = {

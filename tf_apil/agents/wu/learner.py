@@ -1,9 +1,12 @@
 """The attack of Wu et al. 2021: PPO, and a term that makes the victim act otherwise than it would."""
 
+from typing import Annotated, Literal
+
 import gin
 import numpy as np
 import tensorflow as tf
 
+from tf_apil import arguments
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.agents.wu import saliency as saliency_lib
 from tf_apil.agents.wu.dynamics import ObservationDynamics
@@ -15,6 +18,7 @@ from tf_apil.rollouts import Rollout
 
 
 @gin.configurable
+@arguments.checked
 class WuLearner(PPOLearner):
     """PPO whose adversary also turns the victim's next action, where the victim looks at its opponent.
 
@@ -40,21 +44,21 @@ class WuLearner(PPOLearner):
 
     def __init__(
         self,
-        observation_dim: int,
-        action_dim: int,
-        num_matches: int,
-        seed: int,
-        weight: float = -0.06,
-        ratio: float = 1.0,
-        saliency: str = "gradient",
+        observation_dim: arguments.Count,
+        action_dim: arguments.Count,
+        num_matches: arguments.Count,
+        seed: arguments.Whole,
+        weight: Annotated[float, arguments.Range(most=0)] = -0.06,
+        ratio: arguments.NonNegative = 1.0,
+        saliency: Literal[*saliency_lib.METHODS] = "gradient",
         opponent_columns: tuple[int, int] | None = None,
-        warmup_iterations: int = 5,
-        surrogate_l2: float = 0.01,
-        surrogate_learning_rate: float = 1e-3,
-        dynamics_margin: float = 1.0,
-        dynamics_learning_rate: float = 3e-4,
-        model_epochs: int = 4,
-        model_batch_size: int = 256,
+        warmup_iterations: arguments.Whole = 5,
+        surrogate_l2: arguments.NonNegative = 0.01,
+        surrogate_learning_rate: arguments.Positive = 1e-3,
+        dynamics_margin: arguments.NonNegative = 1.0,
+        dynamics_learning_rate: arguments.Positive = 3e-4,
+        model_epochs: arguments.Count = 4,
+        model_batch_size: arguments.Count = 256,
         **settings,
     ):
         """Builds the networks.
@@ -63,7 +67,8 @@ class WuLearner(PPOLearner):
             observation_dim, action_dim: D and A of one seat.
             num_matches: M of the rollouts to come.
             seed: of everything.
-            weight: of the term in the loss; 0 is plain PPO.
+            weight: of the term in the loss, which is minimised: 0, plain PPO, or below, so that the victim's actions
+                deviate more.
             ratio: how much the observation's deviation counts against the action's.
             saliency: "gradient", "integrated_gradients" or "smooth_grad".
             opponent_columns: (start, stop) of the entries that show the victim its opponent. None: of the game with
@@ -86,7 +91,6 @@ class WuLearner(PPOLearner):
             "dynamics_learning_rate": dynamics_learning_rate, "model_epochs": model_epochs,
             "model_batch_size": model_batch_size,
         }  # fmt: skip
-        _check(own)
         self.settings |= own
         self._weight, self._ratio, self._saliency = float(weight), float(ratio), saliency
         self._columns, self._warmup = columns, warmup_iterations
@@ -213,35 +217,12 @@ def opponent_columns_of(observation_dim: int, action_dim: int) -> tuple[int, int
 def _checked_columns(columns, observation_dim: int, action_dim: int) -> tuple[int, int]:
     if columns is None:
         return opponent_columns_of(observation_dim, action_dim)
-    whole = isinstance(columns, tuple | list) and len(columns) == 2 and all(isinstance(c, int) for c in columns)
-    if not whole or not 0 <= columns[0] < columns[1] <= observation_dim:
+    if not 0 <= columns[0] < columns[1] <= observation_dim:
         raise ValueError(
             f"WuLearner.opponent_columns is {columns!r}; it must be (start, stop) with 0 <= start < stop <= "
             f"{observation_dim}, the width of an observation, or None for those of the game."
         )
     return tuple(columns)
-
-
-def _check(settings: dict) -> None:
-    """Raises ValueError where a setting of `WuLearner` cannot be."""
-    weight = settings["weight"]
-    if not isinstance(weight, int | float) or not -np.inf < weight <= 0:
-        raise ValueError(
-            f"WuLearner.weight is {weight!r}; it must be 0 or below: the loss is minimised, so that only a negative "
-            "weight makes the victim's actions deviate more."
-        )
-    if settings["saliency"] not in saliency_lib.METHODS:
-        methods = ", ".join(saliency_lib.METHODS)
-        raise ValueError(f"WuLearner.saliency is {settings['saliency']!r}; choose one of {methods}.")
-    for name in ("ratio", "dynamics_margin", "surrogate_l2"):
-        if not isinstance(settings[name], int | float) or not 0 <= settings[name] < np.inf:
-            raise ValueError(f"WuLearner.{name} is {settings[name]!r}; it must be a number of at least 0.")
-    for name in ("surrogate_learning_rate", "dynamics_learning_rate"):
-        if not isinstance(settings[name], int | float) or not 0 < settings[name] < np.inf:
-            raise ValueError(f"WuLearner.{name} is {settings[name]!r}; it must be a number above 0.")
-    for name, least in (("warmup_iterations", 0), ("model_epochs", 1), ("model_batch_size", 1)):
-        if not isinstance(settings[name], int) or settings[name] < least:
-            raise ValueError(f"WuLearner.{name} is {settings[name]!r}; it must be a whole number of at least {least}.")
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
