@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import gin
 from absl import logging
 
+from tf_apil import arguments
+
 #: Holds the folder `gin/`: the checkout, or `tf_apil/` where it is installed.
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -24,6 +26,7 @@ def parse(names: Sequence[str], bindings: Sequence[str]) -> None:
 
     Raises:
         SyntaxError, ValueError, OSError: as gin does.
+        ValueError: a value that its setting cannot have.
     """
     for folder in (ROOT, ROOT / "gin"):  # where files include each other from
         gin.add_config_file_search_path(folder)
@@ -33,3 +36,19 @@ def parse(names: Sequence[str], bindings: Sequence[str]) -> None:
         gin.parse_config_files_and_bindings([find(name) for name in names], bindings, skip_unknown=False)
     finally:
         logging.set_verbosity(verbosity)
+    _check_bindings()
+
+
+def _check_bindings() -> None:
+    """Checks the values that gin has bound, before any policy is loaded; what is built is checked when it is built."""
+    for (_, selector), bound in gin.config._CONFIG.items():
+        kinds = arguments.kinds_of(gin.get_configurable(selector))
+        for name, value in bound.items():
+            if name in kinds and not _has_references(value):
+                arguments.check(f"{selector.rpartition('.')[2]}.{name}", value, kinds[name])
+
+
+def _has_references(value) -> bool:
+    if isinstance(value, tuple | list):
+        return any(map(_has_references, value))
+    return isinstance(value, gin.config.ConfigurableReference)

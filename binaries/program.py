@@ -88,24 +88,6 @@ def _parse_gin() -> None:
             f"gin cannot read {seen!r} ({error.msg}): bindings are written Name.parameter=value, the value as in "
             "Python, text in quotes."
         ) from None
-    _check_bindings()
-
-
-def _check_bindings() -> None:
-    """Checks the values that gin has bound, before any policy is loaded; what is built is checked when it is built."""
-    from tf_apil import arguments
-
-    for (_, selector), bound in gin.config._CONFIG.items():
-        kinds = arguments.kinds_of(gin.get_configurable(selector))
-        for name, value in bound.items():
-            if name in kinds and not _has_references(value):
-                arguments.check(f"{selector.rpartition('.')[2]}.{name}", value, kinds[name])
-
-
-def _has_references(value) -> bool:
-    if isinstance(value, tuple | list):
-        return any(map(_has_references, value))
-    return isinstance(value, gin.config.ConfigurableReference)
 
 
 def _one_line(error: Exception) -> str:
