@@ -52,7 +52,7 @@ class PosteriorMixing:
         num_experts: arguments.Count,
         seed: arguments.Whole,
         hidden: tuple[arguments.Count, ...] = (64, 64),
-        learning_rate: arguments.Positive = 1e-3,
+        learning_rate: arguments.NonNegative = 1e-3,
         num_epochs: arguments.Count = 2,
         minibatch: arguments.Count = 512,
     ):

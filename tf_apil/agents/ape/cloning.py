@@ -72,7 +72,7 @@ class Cloner:
         hidden: tuple[arguments.Count, ...] = (64, 64),
         units: arguments.Count = 64,
         components: arguments.Count = 1,
-        learning_rate: arguments.Positive = 1e-3,
+        learning_rate: arguments.NonNegative = 1e-3,
         batch_size: arguments.Count | None = None,
         max_epochs: arguments.Count = 100,
         patience: arguments.Count = 5,

@@ -140,7 +140,7 @@ class EnsemblePPOLearner:
         observer_weighting: Literal["uniform", "posterior"] = "uniform",
         num_episodes: arguments.Count = 64,
         steps_per_episode: arguments.Count = 64,
-        learning_rate: arguments.Positive = 3e-4,
+        learning_rate: arguments.NonNegative = 3e-4,
         num_epochs: arguments.Count = 4,
         num_minibatches: arguments.Count = 4,
         discount: arguments.Share = 1.0,

@@ -49,8 +49,8 @@ class APILLearner:
         imitator: Literal["gail", "clone"] = "gail",
         sees_victim: bool = True,
         samples_forecast: bool = True,
-        imitator_learning_rate: arguments.Positive = 3e-4,
-        discriminator_learning_rate: arguments.Positive = 3e-4,
+        imitator_learning_rate: arguments.NonNegative = 3e-4,
+        discriminator_learning_rate: arguments.NonNegative = 3e-4,
         **settings,
     ):
         """Builds the networks.

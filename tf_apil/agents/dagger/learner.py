@@ -26,7 +26,7 @@ class DaggerLearner:
         action_dim: arguments.Count,
         seed: arguments.Whole,
         hidden: tuple[arguments.Count, ...] = (64, 64),
-        learning_rate: arguments.Positive = 1e-3,
+        learning_rate: arguments.NonNegative = 1e-3,
         num_epochs: arguments.Count = 25,
         minibatch_size: arguments.Count = 1024,
     ):

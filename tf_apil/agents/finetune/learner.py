@@ -55,7 +55,7 @@ class FineTuneLearner:
         num_matches: arguments.Count,
         seed: arguments.Whole,
         recurrent: bool | None = None,
-        learning_rate: arguments.Positive = 3e-4,
+        learning_rate: arguments.NonNegative = 3e-4,
         num_epochs: arguments.Count = 4,
         num_minibatches: arguments.Count = 4,
         discount: arguments.Share = 0.99,

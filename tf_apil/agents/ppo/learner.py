@@ -71,7 +71,7 @@ class PPOLearner:
         num_matches: arguments.Count,
         seed: arguments.Whole,
         hidden: tuple[arguments.Count, ...] = (64, 64),
-        learning_rate: arguments.Positive = 3e-4,
+        learning_rate: arguments.NonNegative = 3e-4,
         num_epochs: arguments.Count = 4,
         num_minibatches: arguments.Count = 4,
         discount: arguments.Share = 0.99,
