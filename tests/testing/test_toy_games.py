@@ -101,21 +101,25 @@ def test_mean_return_counts_whole_matches():
     assert own == pytest.approx(0, abs=0.06) and victims == 0  # a = 0; chance of deviation 2 / sqrt(20000) = 0.014
 
 
-def test_ppo_finds_the_best_response_to_a_biased_player():
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_ppo_finds_the_best_response_to_a_biased_player(seed):
     """Its worth by the payoffs is 0.4; the moves that the policy draws are worth that within 5 %."""
     probabilities = (0.6, 0.2, 0.2)
-    learner = PPOLearner(1, 3, 64, seed=0, **FAST)
+    learner = PPOLearner(1, 3, 64, seed=seed, **FAST)
     victim = toy_games.BiasedPlayer(probabilities)
-    toy_games.play(toy_games.RockPaperScissors(64, seed=0), learner, range(40), victim)
+    toy_games.play(toy_games.RockPaperScissors(64, seed=seed), learner, range(40), victim)
     answer = learner.policy().act(np.ones((4096, 1), np.float32), None, np.random.default_rng(0), False)
     worth = toy_games.RockPaperScissors.PAYOFF @ probabilities
     assert worth[answer.action.argmax(axis=-1)].mean() >= 0.95 * worth.max()
 
 
-def test_ppo_does_no_better_than_whoever_cannot_see_the_cue():
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_ppo_does_no_better_than_whoever_cannot_see_the_cue(seed):
     """It gets to that: -1, and the victim's noise of 0.05^2 (the mean over 6400 cues is good to 0.01 for |a| < 0.1)."""
-    learner = PPOLearner(1, 1, 64, seed=0, **FAST)
+    learner = PPOLearner(1, 1, 64, seed=seed, **FAST)
     victim = toy_games.CueFollower()
-    toy_games.play(toy_games.HiddenCue(64, seed=0), learner, range(40), victim)
-    own, _ = toy_games.mean_return(toy_games.HiddenCue(64, seed=1), learner.policy(), victim, 6400)
+    toy_games.play(toy_games.HiddenCue(64, seed=seed), learner, range(40), victim)
+    own, _ = toy_games.mean_return(toy_games.HiddenCue(64, seed=10 + seed), learner.policy(), victim, 6400)
     assert own == pytest.approx(toy_games.HiddenCue.BLIND, abs=0.05)

@@ -24,15 +24,24 @@ def _fitted(iterations=40, **settings):
 
 
 def test_it_comes_to_what_counting_gives():
-    mixing, likelihood = _fitted()
+    """Without hidden layers and with all steps in each minibatch: a convex function, and no chance but the start's."""
+    mixing, likelihood = _fitted(60, hidden=(), learning_rate=0.1, minibatch=800)
     weights = mixing.snapshot()(STATES)
-    np.testing.assert_allclose(weights[:, 0], [0.75, 0.5, 0], atol=0.02)
+    np.testing.assert_allclose(weights[:, 0], [0.75, 0.5, 0], atol=0.01)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-6)
     # Half of the steps are in the first state, a quarter in each other: the entropy there, and none in the last. It
     # begins with log 1/2, knowing nothing.
     best = 0.5 * (0.75 * np.log(0.75) + 0.25 * np.log(0.25)) + 0.25 * np.log(0.5)
     assert likelihood[0] == pytest.approx(np.log(0.5), abs=0.01)
     assert best - 0.01 < likelihood[-1] < best
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_network_comes_to_about_that(seed):
+    """The last minibatches leave some hundredths of chance: 3 of 20 seeds were off by more than .02, none by .05."""
+    mixing, _ = _fitted(seed=seed)
+    np.testing.assert_allclose(mixing.snapshot()(STATES)[:, 0], [0.75, 0.5, 0], atol=0.12)
 
 
 def test_it_begins_about_uniform():
@@ -61,7 +70,7 @@ def test_a_snapshot_stays_as_it_was():
 
 
 def test_a_few_steps_are_one_minibatch():
-    mixing = PosteriorMixing(3, 2, seed=0, num_epochs=50, learning_rate=0.05, minibatch=512)
+    mixing = PosteriorMixing(3, 2, seed=0, hidden=(), num_epochs=50, learning_rate=0.05, minibatch=512)
     mixing.learn(STATES[:2], np.array([1, 0]), 0)
     assert mixing.snapshot()(STATES)[0, 1] > 0.9 < mixing.snapshot()(STATES)[1, 0]
 

@@ -1,7 +1,6 @@
 """APIL: what each of its learners is given, by hand, and the toy game in which the victim's cue is hidden."""
 
 import functools
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -29,28 +28,27 @@ def _play(learner, iterations, seed: int = 0):
 
 
 class Trained(NamedTuple):
-    """A learner after 20 iterations, its arrays before the last two, and what it learned from in those."""
+    """A learner after 4 iterations, its arrays before the last two, and what it learned from in those."""
 
     learner: APILLearner
     arrays: dict[str, np.ndarray]
     last: list[tuple]
-    cpu_seconds: float
 
 
 @functools.cache
 def _trained(**settings) -> Trained:
-    start, learner, arrays, last = time.process_time(), _learner(**settings), {}, []
+    learner, arrays, last = _learner(**settings), {}, []
 
     def learn_from(rollout, reward, iteration):
-        if iteration == 18:
+        if iteration == 2:
             arrays.update({name: array.copy() for name, array in learner.arrays().items()})
-        if iteration >= 18:
+        if iteration >= 2:
             last.append((rollout, reward, iteration))
         return type(learner).learn_from(learner, rollout, reward, iteration)
 
     learner.learn_from = learn_from
-    _play(learner, range(20))
-    return Trained(learner, arrays, last, time.process_time() - start)
+    _play(learner, range(4))
+    return Trained(learner, arrays, last)
 
 
 def _rollout(learner, steps: int = 8):
@@ -102,18 +100,10 @@ def _first_lesson():
     return rollout, _given(learner, rollout, rollout.sparse_reward)
 
 
-@pytest.mark.parametrize("imitator", ["gail", "clone"])
-def test_the_imitator_forecasts_and_the_adversary_finds_the_best_response(imitator):
-    learner = _trained(imitator=imitator).learner
-    assert _accuracy(learner) >= 0.95
-    assert _own_return(learner) == pytest.approx(toy_games.HiddenCue.BEST, abs=0.05)
-    assert _trained(imitator=imitator).cpu_seconds < 60
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("imitator", ["gail", "clone"])
-@pytest.mark.parametrize("seed", range(1, 5))
-def test_they_do_so_with_every_seed(imitator, seed):
+@pytest.mark.parametrize("seed", range(5))
+def test_the_imitator_forecasts_and_the_adversary_finds_the_best_response(imitator, seed):
     learner = _learner(seed, imitator=imitator)
     for last in (20, 40, 60):  # and it lasts
         _play(learner, range(last - 20, last), seed)
@@ -121,8 +111,10 @@ def test_they_do_so_with_every_seed(imitator, seed):
         assert _own_return(learner) == pytest.approx(toy_games.HiddenCue.BEST, abs=0.05)
 
 
+@pytest.mark.slow
 def test_who_does_not_see_what_the_victim_sees_cannot_forecast_it():
-    learner = _trained(imitator="clone", sees_victim=False).learner
+    learner = _learner(imitator="clone", sees_victim=False)
+    _play(learner, range(20))
     assert _accuracy(learner) == pytest.approx(0.5, abs=0.05)
     assert _own_return(learner) == pytest.approx(toy_games.HiddenCue.BLIND, abs=0.05)
 
@@ -199,7 +191,7 @@ def test_an_enhancement_of_0_is_apil_to_the_bit():
             return super()._learn_to_imitate(experience, actual, np.zeros_like(adversary_reward), iteration)
 
     plain = Plain(1, 1, M, 0, enhancement=1.0, **FAST)
-    _play(plain, range(20))
+    _play(plain, range(4))
     _assert_same(plain, _trained(imitator="gail").learner)
 
 
@@ -214,15 +206,10 @@ def _return_of_who_trusts_forecasts(enhancement: float, seed: int) -> float:
     return _own_return(learner)
 
 
-def test_an_enhanced_imitator_hurts_who_trusts_it():
-    """An honest one brings near 0; forecasts of 0 would bring -1, of the opposite of the cue -4."""
-    assert _return_of_who_trusts_forecasts(0.0, seed=0) > -0.5
-    assert _return_of_who_trusts_forecasts(5.0, seed=0) < -2
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 5))
-def test_it_does_so_with_every_seed(seed):
+@pytest.mark.parametrize("seed", range(5))
+def test_an_enhanced_imitator_hurts_who_trusts_it(seed):
+    """An honest one brings near 0; forecasts of 0 would bring -1, of the opposite of the cue -4."""
     assert _return_of_who_trusts_forecasts(0.0, seed) > -0.5
     assert _return_of_who_trusts_forecasts(5.0, seed) < -2
 
@@ -240,13 +227,15 @@ def test_forecasts_by_the_mean_leave_the_imitator_samples_to_learn_from():
 
 @pytest.mark.slow
 def test_gail_cannot_forecast_what_it_does_not_see_either():
-    learner = _trained(sees_victim=False).learner
+    learner = _learner(sees_victim=False)
+    _play(learner, range(20))
     assert _own_return(learner) == pytest.approx(toy_games.HiddenCue.BLIND, abs=0.05)
 
 
 @pytest.mark.slow
 def test_forecasts_by_the_mean_are_learnt_too():
-    learner = _trained(samples_forecast=False).learner
+    learner = _learner(samples_forecast=False)
+    _play(learner, range(20))
     assert _accuracy(learner) >= 0.95
     assert _own_return(learner) == pytest.approx(toy_games.HiddenCue.BEST, abs=0.05)
 

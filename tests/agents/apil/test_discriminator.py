@@ -59,17 +59,26 @@ def test_the_first_step_of_adam_goes_down():
     assert discriminator.arrays()["model/3"].item() == pytest.approx(-1e-3, rel=1e-2)
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell():
-    """The victim's action is the observation, the imitator's the opposite: no action tells, only both together."""
-    discriminator = Discriminator(1, 1, seed=0, learning_rate=3e-3)
-    random = np.random.default_rng(0)
-    o = random.choice([-1, 1], (256, 1)).astype(np.float32)
-    batches = np.concatenate([random.permutation(256).reshape(4, 64) for _ in range(50)])
-    discriminator.learn(o, -o, o, batches)
-    scalars = discriminator.learn(o, -o, o, batches[:4])
-    assert scalars["Train/discriminator_accuracy"] == 1.0
-    assert scalars["Losses/discriminator"] < 0.7  # at least 2 ln(1 + e^-1) = 0.627
-    assert (discriminator.reward(o, o) > 1.2).all() and (discriminator.reward(o, -o) < 0.4).all()
+    """The victim's action is the observation, the imitator's the opposite: no action tells, only both together.
+
+    Of 6 seeds, 4 at least: 1 of 20 was still on its way, and with so many three of 6 are in 2 of 1,000 tests.
+    """
+    told = 0
+    for seed in range(6):
+        discriminator = Discriminator(1, 1, seed=seed, learning_rate=3e-3)
+        random = np.random.default_rng(seed)
+        o = random.choice([-1, 1], (256, 1)).astype(np.float32)
+        batches = np.concatenate([random.permutation(256).reshape(4, 64) for _ in range(50)])
+        discriminator.learn(o, -o, o, batches)
+        scalars = discriminator.learn(o, -o, o, batches[:4])
+        told += (
+            scalars["Train/discriminator_accuracy"] == 1.0
+            and scalars["Losses/discriminator"] < 0.7  # at least 2 ln(1 + e^-1) = 0.627
+            and (discriminator.reward(o, o) > 1.2).all() and (discriminator.reward(o, -o) < 0.4).all()
+        )  # fmt: skip
+    assert told >= 4
 
 
 def test_it_goes_on_from_its_arrays_as_if_nothing_had_been():

@@ -88,37 +88,31 @@ def test_the_advantage_by_hand():
     assert scalars["Losses/victim_value"] > 0 and "Train/victim_explained_variance" in scalars
 
 
-@pytest.mark.parametrize("kind, best, iterations", [(PPOLearner, 1.0, 30), (APLLearner, -1.0, 20)])
-def test_each_finds_its_own_best_response(kind, best, iterations):
-    """Plain PPO the move that helps itself, APL that which hurts the victim (`HurtOrHelp`); own returns to 0.025."""
-    learner = _trained(kind, iterations).learner
-    game = toy_games.HurtOrHelp(M, seed=1)
-    own, victims = toy_games.mean_return(game, learner.policy(), toy_games.Bystander(game), 6400)
-    assert own == pytest.approx(best, abs=0.1)
-    assert victims == pytest.approx(3 * best, abs=0.05)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1, 5))
-def test_it_does_so_with_every_seed(seed):
+@pytest.mark.parametrize("seed", range(5))
+def test_each_finds_its_own_best_response(seed):
+    """Plain PPO the move that helps itself, APL that which hurts the victim (`HurtOrHelp`); own returns to 0.025."""
     for kind, best in ((PPOLearner, 1.0), (APLLearner, -1.0)):
         learner = kind(2, 1, M, seed=seed, **FAST)
         _play(learner, range(40), seed=seed)
         game = toy_games.HurtOrHelp(M, seed=10 + seed)
-        own, _ = toy_games.mean_return(game, learner.policy(), toy_games.Bystander(game), 6400)
+        own, victims = toy_games.mean_return(game, learner.policy(), toy_games.Bystander(game), 6400)
         assert own == pytest.approx(best, abs=0.15)
+        assert victims == pytest.approx(3 * best, abs=0.3)
 
 
-def test_the_victims_value_network_learns_the_victims_reward():
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_victims_value_network_learns_the_victims_reward(seed):
     """In the second step it is 3 a, which is seen there; in the first it is as much and not seen: 1/2 is explained."""
-    scalars = _trained(APLLearner, 20).scalars
-    assert scalars[7]["Train/victim_explained_variance"] == pytest.approx(0.5, abs=0.1)
+    scalars = _play(APLLearner(2, 1, M, seed=seed, **FAST), range(8), seed)
+    assert scalars[7]["Train/victim_explained_variance"] == pytest.approx(0.5, abs=0.2)
     assert scalars[0]["Train/victim_explained_variance"] < 0.2
     assert scalars[7]["Losses/victim_value"] < scalars[0]["Losses/victim_value"]
 
 
 def test_it_goes_on_from_its_arrays_as_if_nothing_had_been():
-    whole, after = _trained(APLLearner, 20), APLLearner(2, 1, M, seed=0, **FAST)
+    whole, after = _trained(APLLearner, 3), APLLearner(2, 1, M, seed=0, **FAST)
     after.restore(whole.arrays)
     after.learn_from(*whole.last)
     _assert_same(whole.learner, after)
@@ -126,8 +120,8 @@ def test_it_goes_on_from_its_arrays_as_if_nothing_had_been():
 
 def test_same_seed_same_weights():
     same, other = APLLearner(2, 1, M, seed=0, **FAST), APLLearner(2, 1, M, seed=1, **FAST)
-    _play(same, range(20))
-    _assert_same(_trained(APLLearner, 20).learner, same)
+    _play(same, range(3))
+    _assert_same(_trained(APLLearner, 3).learner, same)
     kernels = [learner.victim_value.model.arrays()["value_0/kernel"] for learner in (same, other)]
     assert np.abs(kernels[0] - kernels[1]).max() > 0.01
 

@@ -24,18 +24,19 @@ def test_the_divergence_of_the_first_fit():
 
 
 def test_a_student_becomes_its_expert():
+    """Both linear: a convex function, whose gradients are all 0 at its minimum, whatever the minibatches."""
     random = np.random.default_rng(0)
     kernel = random.normal(size=(4, 2)).astype(np.float32)
     log_std = np.array([-1.0, -0.5], np.float32)
-    learner = DaggerLearner(4, 2, seed=1, hidden=(32,), num_epochs=30, minibatch_size=128, learning_rate=3e-3)
+    learner = DaggerLearner(4, 2, seed=1, hidden=(), num_epochs=30, minibatch_size=128, learning_rate=1e-2)
     divergences = []
     for _ in range(4):
         observation = random.normal(size=(1024, 4)).astype(np.float32)
-        divergences.append(learner.add(observation, np.tanh(observation @ kernel), log_std))
+        divergences.append(learner.add(observation, observation @ kernel, log_std))
     assert divergences[-1] < 0.02 < divergences[0]
     unseen = random.normal(size=(256, 4)).astype(np.float32)
     out = learner.model(unseen)
-    assert np.abs(out.mean.numpy() - np.tanh(unseen @ kernel)).mean() < 0.06
+    assert np.abs(out.mean.numpy() - unseen @ kernel).mean() < 0.06
     np.testing.assert_allclose(out.log_std, log_std, atol=0.05)
 
 

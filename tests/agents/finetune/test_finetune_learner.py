@@ -296,29 +296,34 @@ class Recall(ToyGame):
         return np.stack([gain, -gain], axis=1)
 
 
-def _recall(kind: str, length: int, iterations: int, **settings) -> float:
+def _recall(kind: str, length: int, iterations: int, seed: int, **settings) -> float:
     """The average gain at the end of a match, by the mean action, after learning."""
     matches, steps = 64, 2 * length
-    learner = FineTuneLearner(1, 1, matches, 0, learning_rate=3e-3, value_warmup_iterations=2, **settings)
+    learner = FineTuneLearner(1, 1, matches, seed, learning_rate=3e-3, value_warmup_iterations=2, **settings)
     learner.start_from(_model(kind, 1, 1, log_std=-1.0))
     other = policy_lib.ZeroPolicy(1, 1)
-    table = rollouts.Table(Recall(length, matches), (learner.policy(), other), (False, True), 0)
+    table = rollouts.Table(Recall(length, matches, seed), (learner.policy(), other), (False, True), seed)
     for iteration in range(iterations):
         table.policies[0] = learner.policy()
         rollout = rollouts.collect(table, 0, steps)
         learner.learn_from(rollout, rollout.sparse_reward, iteration)
-    table = rollouts.Table(Recall(length, matches, seed=1), (learner.policy(), other), (True, True), 0)
+    table = rollouts.Table(Recall(length, matches, seed=10 + seed), (learner.policy(), other), (True, True), 0)
     played = rollouts.collect(table, 0, 4 * length)
     return float(played.sparse_reward[played.done, 0].mean())
 
 
-def test_a_feed_forward_network_learns_what_it_sees():
-    assert _recall("mlp", length=1, iterations=20) > -0.05
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_feed_forward_network_learns_what_it_sees(seed):
+    assert _recall("mlp", length=1, iterations=20, seed=seed) > -0.1
 
 
-def test_only_a_recurrent_network_learns_what_it_has_seen():
-    assert _recall("mlp", length=3, iterations=20) < -0.8
-    assert _recall("lstm", length=3, iterations=15, sequence_length=3) > -0.2
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_only_a_recurrent_network_learns_what_it_has_seen(seed):
+    """Who does not remember gets -1 at best, in the mean over 256 matches; who does, 0."""
+    assert _recall("mlp", length=3, iterations=20, seed=seed) < -0.8
+    assert _recall("lstm", length=3, iterations=20, seed=seed, sequence_length=3) > -0.4
 
 
 def test_refuses_what_it_cannot_start_from():

@@ -192,26 +192,36 @@ def test_kl_and_clip_fraction_are_of_the_whole_batch_after_the_update():
     assert scalars["Train/action_std"] == pytest.approx(np.exp(arrays["log_std"]).mean(), rel=1e-5)
 
 
-def test_it_learns_a_bandit():
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_it_learns_a_bandit(seed):
     """The mean goes to the known best action, for every observation, and the deviation shrinks."""
     learner = _learner(
-        num_matches=64, hidden=(16,), learning_rate=1e-2, num_minibatches=4, num_epochs=4, initial_log_std=-0.5
+        num_matches=64,
+        hidden=(16,),
+        learning_rate=1e-2,
+        num_minibatches=4,
+        num_epochs=4,
+        initial_log_std=-0.5,
+        seed=seed,
     )
-    _iterate(learner, range(60), steps=4, matches=64)
+    _iterate(learner, range(60), seed=1 + seed, steps=4, matches=64)
     observation = np.array([[-0.8, 0.3], [0.0, -0.5], [0.8, 0.0]], np.float32)
     mean = learner.model(observation).mean.numpy()
     np.testing.assert_allclose(mean, [[0.5, 0.8], [0.5, 0.0], [0.5, -0.8]], atol=0.15)
     assert learner.model.log_std.numpy().max() < -0.8
 
 
-def test_the_critic_learns_what_comes_later():
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_critic_learns_what_comes_later(seed):
     """Matches of two steps, a reward of 1 at their end: with gamma 0.5 the first step is worth half of the second.
 
     The observation tells which step it is.
     """
-    learner = _learner(learning_rate=1e-2, num_minibatches=1, num_epochs=8, discount=0.5, lambda_=0.9)
+    learner = _learner(learning_rate=1e-2, num_minibatches=1, num_epochs=8, discount=0.5, lambda_=0.9, seed=seed)
     for iteration in range(60):
-        rollout = _rollout(learner, np.random.default_rng(iteration))
+        rollout = _rollout(learner, np.random.default_rng([seed, iteration]))
         phase = np.tile(np.array([0.0, 1.0, 0.0, 1.0])[:, None], (1, M)).astype(np.float32)
         raw = np.stack([phase, 0 * phase], axis=-1)
         policy = learner.policy()

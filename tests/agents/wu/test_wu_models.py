@@ -33,10 +33,12 @@ def test_the_dynamics_loss_by_hand():
     assert float(squared) == pytest.approx((0.25 + 2.25 + 9) / 4)
 
 
-def test_the_surrogate_learns_a_victim():
-    observation, _ = _data()
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_surrogate_learns_a_victim(seed):
+    observation, _ = _data(seed=10 + seed)
     action = np.stack([2 * observation[:, 0], np.abs(observation[:, 1])], axis=-1)
-    surrogate = VictimSurrogate(3, 2, 0, l2=0.0, learning_rate=3e-3, num_epochs=20, batch_size=50)
+    surrogate = VictimSurrogate(3, 2, seed, l2=0.0, learning_rate=3e-3, num_epochs=20, batch_size=50)
     before = surrogate.error(observation, action)
     losses = [surrogate.fit(observation, action, iteration=i) for i in range(3)]
     assert losses[-1] < losses[0]
@@ -45,20 +47,24 @@ def test_the_surrogate_learns_a_victim():
     assert surrogate.error(fresh, actual) < 0.2 < 1.0 < before
 
 
-def test_weights_that_cost_more_are_smaller():
-    observation, action = _data()
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_that_cost_more_are_smaller(seed):
+    observation, action = _data(seed=seed)
     sizes = []
     for l2 in (0.0, 0.1):
-        surrogate = VictimSurrogate(3, 2, 0, l2=l2, num_epochs=20, batch_size=50)
+        surrogate = VictimSurrogate(3, 2, seed, l2=l2, num_epochs=20, batch_size=50)
         surrogate.fit(observation, action, iteration=0)
         sizes.append(np.square(surrogate.layers[0].kernel).sum())
     assert sizes[1] < 0.8 * sizes[0]
 
 
-def test_the_dynamics_learn_what_an_action_does():
-    observation, action = _data(2000)
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_dynamics_learn_what_an_action_does(seed):
+    observation, action = _data(2000, seed)
     following = observation + np.pad(action, ((0, 0), (0, 1)))
-    dynamics = ObservationDynamics(3, 2, 0, margin=0.0, learning_rate=3e-3, num_epochs=20, batch_size=50)
+    dynamics = ObservationDynamics(3, 2, seed, margin=0.0, learning_rate=3e-3, num_epochs=20, batch_size=50)
     for i in range(3):
         dynamics.fit(observation, action, following, iteration=i)
     assert dynamics.error(observation, action, following) < 0.25  # four units see the action
