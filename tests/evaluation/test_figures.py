@@ -93,6 +93,20 @@ def test_win_rates_of_any_table(tmp_path):
     assert heights[0] < heights[1]
 
 
+def test_weights_are_told_apart_where_they_share_a_name():
+    """Rows of a policy before and after more training; those of older versions do not say."""
+    before, after, old = (
+        _row(1, 2, 3, seat0="run", sha256=["a" * 64, "z" * 64], env_steps=[2048, None]),
+        _row(1, 2, 3, seat0="run", sha256=["b" * 64, "z" * 64], env_steps=[30720, None]),
+        _row(1, 2, 3, seat0="run"),
+    )
+    labels = [figures._pairing(row, [before, after]).split("\n") for row in (before, after)]
+    assert [label[0] for label in labels] == ["run (aaaaaaaa, 2,048 steps)", "run (bbbbbbbb, 30,720 steps)"]
+    assert labels[0][1] == "vs ysnp/walker"
+    assert figures._pairing(old, [old, after]).startswith("run (weights unknown)\n")
+    assert figures._pairing(before, [before, dict(before)]).startswith("run\n")
+
+
 def test_what_is_no_table_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no rows"):
         figures.win_rates([], tmp_path / "rates.png")
