@@ -2,11 +2,13 @@
 
 import linecache
 import pathlib
+import pickle
 import random
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -39,8 +41,13 @@ def _assert_as_new(batch: games.GameBatch) -> None:
 
 
 def _python(code: str, timeout: float = 120) -> subprocess.CompletedProcess:
-    """Runs a program that has `batch`, of which a step takes some ms, and `actions` for it."""
+    """Runs a program that has `batch`, of which a step takes some ms, and `actions` for it.
+
+    One that takes longer than `timeout`, s, ends with where its threads are.
+    """
     start = f"""
+        import faulthandler
+        faulthandler.dump_traceback_later({timeout}, exit=True)
         import numpy as np
         from tf_apil import games
         batch = games.make({YSNP!r}, 32, seed=3, num_threads=4)
@@ -48,7 +55,7 @@ def _python(code: str, timeout: float = 120) -> subprocess.CompletedProcess:
         actions = np.zeros((32, 2, 17))
     """
     code = textwrap.dedent(start) + textwrap.dedent(code)
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=timeout + 60)
 
 
 # Threads.
@@ -65,6 +72,7 @@ CALLS = {
     "arena_radius": lambda batch: batch.arena_radius(0),
     "model_of": lambda batch: batch.model_of(0),
     "restore": lambda batch: batch.restore(batch.arrays()),
+    "pickle": pickle.dumps,
 }
 
 
@@ -76,10 +84,11 @@ def _many_threads(matches: int, tries: int) -> None:
         chance = random.Random(number)
         for _ in range(tries):
             try:
-                chance.choices(list(CALLS.values()), [1, 8, 4, 4, 1, 1, 1, 1, 1])[0](batch)
+                chance.choices(list(CALLS.values()), [1, 8, 4, 4, 1, 1, 1, 1, 1, 1])[0](batch)
                 counts["done"] += 1
             except RuntimeError:
                 counts["refused"] += 1
+                time.sleep(0.0005)
             except BaseException as error:
                 failures.append(repr(error))
 
@@ -118,7 +127,7 @@ def test_nothing_is_done_while_another_thread_is_inside(matches, call):
     thread = threading.Thread(target=lambda: steps.append(batch.step(actions[0])))
     thread.start()
     assert playing.wait(20)
-    first_call = {"set_state": "get_state", "restore": "arrays"}.get(call, call)
+    first_call = {"set_state": "get_state", "restore": "arrays", "pickle": "__getstate__"}.get(call, call)
     with pytest.raises(RuntimeError, match=f"{first_call} was called while step is under way: one thread at a time"):
         (CALLS | {"close": lambda batch: batch.close()})[call](batch)
     refused.set()
@@ -266,7 +275,7 @@ def test_an_interruption_at_every_line(play):
 _SIGNALS = """
     import os, random, signal, threading, time
 
-    chance, interrupted, whole = random.Random(0), 0, 0
+    chance, interrupted = random.Random(0), 0
     small = games.make({ants!r}, {matches}, seed=3, num_threads=3, physics="draft")
     fresh = games.make({ants!r}, {matches}, seed=3, num_threads=1, physics="draft")
     tape = np.random.default_rng(0).uniform(-1, 1, (4, {matches}, 2, 8))
@@ -301,7 +310,7 @@ _SIGNALS = """
 
 
 def _signals(tries: int, matches: int) -> None:
-    done = _python(_SIGNALS.format(ants=ANTS, tries=tries, matches=matches))
+    done = _python(_SIGNALS.format(ants=ANTS, tries=tries, matches=matches), timeout=120 + 3 * tries)
     assert done.stdout == f"interrupted {tries}\n" and done.returncode == 0, done.stderr
 
 
