@@ -32,7 +32,7 @@ _KEPT = ("metrics.jsonl", "experiment.json", "operative_config.gin")
 def keep(runs: pathlib.Path, results: pathlib.Path) -> None:
     """Copies what is worth keeping of the finished runs."""
     for run in sorted(runs.glob("*_[0-9]*")) if runs.is_dir() else ():
-        policies = sorted((run / "policies").glob("[0-9]*"))
+        policies = sorted((run / "policies").glob("[0-9]*"), key=lambda path: int(path.name))
         wanted = _method(run.name) and policies and (run / "experiment.json").exists()
         if not wanted or (results / run.name).exists():
             continue

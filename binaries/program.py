@@ -82,6 +82,10 @@ def _tell_of_shared_flags(program: str) -> None:
 def _parse_gin() -> None:
     try:
         gin_files.parse(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
+    except ImportError as error:
+        raise ValueError(
+            f"a gin file imports what cannot be imported ({error}): install it, or leave the import out."
+        ) from None
     except SyntaxError as error:
         seen = (error.text or "").strip() or "; ".join([*flags.FLAGS.gin_file, *flags.FLAGS.gin_bindings])
         raise ValueError(

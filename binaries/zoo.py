@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 
 import zoo_loader
-from zoo_loader import catalogue, download, files, formats, resolve
+from zoo_loader import catalogue, download, files, formats, placing, resolve
 
 from . import program
 
@@ -117,9 +117,8 @@ def _convert(*args: str) -> int:
     if out.suffix == ".npz":
         zoo_loader.write_arrays(out, policy.arrays)
     elif out.suffix == ".keras":
-        part = out.with_name(f".part-{out.name}")  # Keras wants the ending
-        zoo_loader.load(name, zoo_dir).save(part)
-        part.replace(out)
+        with placing.beside(out, suffix=".keras") as part:  # Keras wants the ending
+            zoo_loader.load(name, zoo_dir).save(part)
     elif out.suffix:
         raise ValueError(f"{out}: what does not end in .npz or .keras is a folder, and has no ending")
     else:

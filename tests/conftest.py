@@ -81,6 +81,7 @@ for line in sys.stdin:
     child = os.fork()
     if not child:
         os.chdir(order["cwd"])
+        exec(order["before"])
         for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), number)
         sys.argv = [order["module"], *order["args"]]
@@ -112,9 +113,10 @@ def _forking():
 class Program:
     """A program under way: its process id, and the files that it writes to."""
 
-    def __init__(self, forking, folder: pathlib.Path, module: str, args: tuple[str, ...]):
+    def __init__(self, forking, folder: pathlib.Path, module: str, args: tuple[str, ...], before: str = ""):
+        """`before`: Python that the child runs first."""
         self._forking, self._folder, self._code = forking, folder, None
-        self.pid = self._ask({"module": module, "args": args, "cwd": str(folder)})
+        self.pid = self._ask({"module": module, "args": args, "cwd": str(folder), "before": before})
 
     def wait(self) -> subprocess.CompletedProcess:
         """Its exit status (-N after signal N) and what it said."""
@@ -140,8 +142,8 @@ def start_program(_forking, tmp_path_factory):
     """`start_program("binaries.NAME", "--flag=value", ...)` -> Program, as `python -m ... &` in an empty folder."""
     started = []
 
-    def start(module: str, *args: str) -> Program:
-        started.append(Program(_forking, tmp_path_factory.mktemp("cwd"), module, args))
+    def start(module: str, *args: str, before: str = "") -> Program:
+        started.append(Program(_forking, tmp_path_factory.mktemp("cwd"), module, args, before))
         return started[-1]
 
     yield start

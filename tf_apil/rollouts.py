@@ -13,6 +13,8 @@ from tf_apil.games.workers import Interrupted
 from tf_apil.models.named_arrays import under
 from tf_apil.models.policy import Policy, PolicyStep
 
+_MAX_STATE = 1e10
+
 
 class Turn(NamedTuple):
     """One step of some of the matches: of m matches out of M.
@@ -141,6 +143,8 @@ class Table:
         for seat in (0, 1):
             self._random[seat] = streams.from_array(arrays[f"stream{seat}"])
             if self._states[seat] is not None:
+                if not (np.abs(arrays[f"state{seat}"]) <= _MAX_STATE).all():
+                    raise ValueError(f"state{seat} holds numbers above {_MAX_STATE:g}, which no policy comes to.")
                 self._states[seat] = np.array(arrays[f"state{seat}"])
             if seat in self._views:
                 self._views[seat].restore(under(arrays, f"view{seat}/"))

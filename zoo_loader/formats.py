@@ -278,7 +278,7 @@ def check_values(arrays: Mapping[str, np.ndarray], name: str) -> None:
             )
         if key in ("obsnorm/std", "obsnorm/clip", "retnorm/std") and not np.all(array > 0):
             raise ZooFileError(name, f"{key} is {np.min(array):g} somewhere, but must be above 0")
-        if key.endswith("rms/var") and not np.all(array >= 0):
+        if key.endswith(("rms/var", "/variance")) and not np.all(array >= 0):
             raise ZooFileError(name, f"{key} is negative somewhere ({np.min(array):g}); a variance cannot be")
 
 

@@ -2,7 +2,8 @@
 
 What is being written is called `.<name>.<8 hexadecimal digits>.part`, and is held by a lock of the kernel (flock) that
 ends with the process, however it ends. A part that nobody holds was left by a process that was killed; the next write
-to the same place removes it.
+to the same place removes it. A folder that is there is set aside as `.<name>.<8 digits>.old` first, since it cannot be
+replaced in one step; a process that is killed right then leaves it under that name, and the next write puts it back.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 
+_OLD = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.old")
 _PART = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part(\.(mp4|gif|png|keras))?")
 _MAX_NAME_BYTES = 200  # of a part's; file systems allow 255, and the rest of the name needs some
 
@@ -27,23 +29,27 @@ def beside(path: str | os.PathLike, folder: bool = False, suffix: str = "") -> I
     replaced, and the link stays.
 
     Args:
-        path: A file, or with `folder` a folder that is not there. Its own folder is made if missing.
+        path: A file, or with `folder` a folder. Its own folder is made if missing.
         folder: Whether an empty folder is given, instead of an empty file.
         suffix: Of the path that is given, for writers that go by it: `.mp4`, `.gif`, `.png` or `.keras`.
 
     Raises:
-        FileExistsError: `path` is something else than a regular file.
+        FileExistsError: `path` is something else than a regular file, or than a folder.
         OSError: The folder is missing, not writable or full.
     """
     path = target(path)
-    if not folder and path.exists() and not path.is_file():
-        raise FileExistsError(f"{path} is a folder or a special file, and will not be overwritten.")
+    if path.exists() and not (path.is_dir() if folder else path.is_file()):
+        what = "is no folder" if folder else "is a folder or a special file"
+        raise FileExistsError(f"{path} {what}, and will not be overwritten.")
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent, path.name)
     part, descriptor = _made(path, folder, suffix)
     try:
         yield part
-        os.replace(part, path)
+        if folder and path.exists():
+            _exchange(part, path)
+        else:
+            os.replace(part, path)
     finally:
         remove(part)
         os.close(descriptor)
@@ -64,12 +70,15 @@ def target(path: str | os.PathLike) -> pathlib.Path:
 
 
 def sweep(folder: pathlib.Path, name: str | None = None) -> None:
-    """Removes the parts in `folder` that killed processes left: those of `name`, or all."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            found = _PART.fullmatch(entry.name)
+    """Removes what killed processes left in `folder`, and puts back what they set aside: of `name`, or of all."""
+    with contextlib.suppress(OSError):
+        for entry in sorted(folder.iterdir()):
+            found = _OLD.fullmatch(entry.name) or _PART.fullmatch(entry.name)
             if found and (name is None or found["name"] == _stem(name)) and not entry.is_symlink():
-                _remove_if_left(pathlib.Path(entry.path))
+                if entry.name.endswith(".old"):
+                    _put_back(entry, entry.with_name(name or found["name"]))
+                else:
+                    _remove_if_left(entry)
 
 
 def remove(path: pathlib.Path) -> None:
@@ -79,6 +88,29 @@ def remove(path: pathlib.Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _exchange(part: pathlib.Path, path: pathlib.Path) -> None:
+    """Moves the folder `part` to `path`, and removes the one that is there."""
+    old = part.with_suffix(".old")
+    os.replace(path, old)
+    try:
+        os.replace(part, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    remove(old)
+
+
+def _put_back(old: pathlib.Path, path: pathlib.Path) -> None:
+    """Mends what an exchange that was cut off has left; nothing that is in no other place is removed."""
+    part = old.with_suffix(".part")
+    if part.exists() and not _is_left(part):
+        return  # the exchange is under way
+    if not path.exists():
+        os.replace(old, path)
+    elif all((path / file.relative_to(old)).exists() for file in old.rglob("*")):
+        remove(old)
 
 
 def _stem(name: str) -> str:
@@ -113,11 +145,16 @@ def _locked(descriptor: int) -> bool | None:
     return True
 
 
+def _is_left(part: pathlib.Path) -> bool:
+    """Whether nobody holds it."""
+    descriptor = os.open(part, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        return _locked(descriptor) is True
+    finally:
+        os.close(descriptor)
+
+
 def _remove_if_left(part: pathlib.Path) -> None:
     with contextlib.suppress(OSError):
-        descriptor = os.open(part, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        try:
-            if _locked(descriptor):
-                remove(part)
-        finally:
-            os.close(descriptor)
+        if _is_left(part):
+            remove(part)

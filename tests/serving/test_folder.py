@@ -109,7 +109,7 @@ def test_an_export_that_fails_midway_is_never_seen(model, feed_forward, tmp_path
         raise OSError(28, "No space left on device")
 
     def half_saved(module, path, **kwargs):
-        pathlib.Path(path).mkdir()
+        pathlib.Path(path).mkdir(exist_ok=True)
         (pathlib.Path(path) / "saved_model.pb").write_bytes(b"half")
         disk_full()
 
@@ -131,6 +131,74 @@ def test_an_export_that_fails_midway_is_never_seen(model, feed_forward, tmp_path
     assert [p.name for p in tmp_path.iterdir()] == (["policy"] if older else [])
     if older:
         assert serving.load(tmp_path / "policy").card["seat"] == 0
+
+
+def test_files_of_others_in_the_folder_stay(model, tmp_path):
+    """What `evaluate` wrote there, notes, links: nothing is deleted, and the policy is new."""
+    path = serving.export(model, tmp_path / "policy", CARD)
+    (path / "results.json").write_text("[]")
+    (path / "variables" / "notes").mkdir()
+    (path / "variables" / "notes" / "thesis.tex").write_text("years of work")
+    (path / "empty").mkdir()
+    (path / "link").symlink_to("../elsewhere")
+    card = json.loads((path / "policy.json").read_text())
+    card["files"]["results.json"] = "0" * 64  # a card that claims it
+    (path / "policy.json").write_text(json.dumps(card))
+    serving.export(model, path, {**CARD, "seat": 1})
+    assert serving.load(path).card["seat"] == 1 and "results.json" not in serving.load(path).card["files"]
+    assert (path / "results.json").read_text() == "[]" and (path / "empty").is_dir()
+    assert (path / "variables" / "notes" / "thesis.tex").read_text() == "years of work"
+    assert os.readlink(path / "link") == "../elsewhere"
+    assert [p.name for p in tmp_path.iterdir()] == ["policy"]
+
+
+def test_a_link_to_a_policy_stays_a_link(model, tmp_path):
+    serving.export(model, tmp_path / "v1", CARD)
+    (tmp_path / "newest").symlink_to("v1")
+    assert serving.export(model, tmp_path / "newest", {**CARD, "seat": 1}) == tmp_path / "newest"
+    assert os.readlink(tmp_path / "newest") == "v1" and serving.load(tmp_path / "v1").card["seat"] == 1
+    (tmp_path / "link").symlink_to("thesis")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match="not a policy"):
+        serving.export(model, tmp_path / "link", CARD)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "newest", "thesis", "v1"]
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"policy": "of another program"}', "half"])
+def test_a_policy_json_of_another_program_is_not_overwritten(model, tmp_path, content):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "policy.json").write_text(content)
+    with pytest.raises(FileExistsError, match="is not that of a policy: it will not be overwritten"):
+        serving.export(model, tmp_path / "mine", CARD)
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["policy.json"]
+
+
+def test_a_damaged_policy_is_replaced(model, exported):
+    """As its error advises."""
+    (exported / "policy.json").write_text('{"seat": ')
+    assert serving.load(serving.export(model, exported, CARD)).card["seat"] == 0
+
+
+def test_what_a_killed_export_left_is_removed(model, feed_forward, tmp_path):
+    """In the midst of writing, or between the two steps of an exchange, when there is no policy at its place."""
+    (tmp_path / ".policy.0123abcd.part").mkdir()
+    (tmp_path / ".policy.0123abcd.part" / "saved_model.pb").write_bytes(b"half")
+    old = pathlib.Path(shutil.copytree(feed_forward.path, tmp_path / ".policy.0123abcd.old"))
+    (old / "results.json").write_text("[]")
+    path = serving.export(model, tmp_path / "policy", {**CARD, "seat": 1})
+    assert [p.name for p in tmp_path.iterdir()] == ["policy"]
+    assert serving.load(path).card["seat"] == 1 and (path / "results.json").read_text() == "[]"
+
+
+def test_what_tensorflow_cannot_write_is_told_as_such(model, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(OSError, match=f"{tmp_path / 'policy'} cannot be written .No space left on device"):
+        serving.export(model, tmp_path / "policy", CARD)
+    assert not list(tmp_path.iterdir())
 
 
 # Reading.
@@ -172,7 +240,7 @@ def test_a_single_bit(exported):
     data = bytearray((exported / "policy.npz").read_bytes())
     data[len(data) // 2] ^= 1
     (exported / "policy.npz").write_bytes(data)
-    with pytest.raises(ValueError, match="policy.npz is not what was written: its SHA-256 is"):
+    with pytest.raises(ValueError, match="policy.npz is not what was written: its SHA-256 is another"):
         serving.load(exported)
 
 

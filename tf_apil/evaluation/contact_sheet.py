@@ -17,6 +17,7 @@ from tf_apil.evaluation import captions
 from tf_apil.games import rendering
 from tf_apil.models.policy import Policy
 from tf_apil.opponents import named
+from zoo_loader import placing
 
 #: Who plays what, in the sheet's order.
 PLAYERS = {
@@ -110,13 +111,8 @@ def draw(
         _write_title(sheet, game_id, (left, top, left + width, top + title))
         box = (left, top, left + width, top + title + height)
         panels.append(Panel(game_id, tuple(policy.name for policy in policies), elapsed, box))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.png")
-    try:
-        sheet.save(part, optimize=True)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with placing.beside(path) as part:
+        sheet.save(part, format="png", optimize=True)
     return panels
 
 

@@ -11,6 +11,7 @@ from matplotlib.backends import backend_agg
 
 from tf_apil.evaluation import matches
 from tf_apil.training import metrics
+from zoo_loader import placing
 
 # Okabe and Ito's colours, told apart by colour-blind eyes: https://jfly.uni-koeln.de/color/
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -298,11 +299,6 @@ def save(picture: figure.Figure, path: str | os.PathLike) -> pathlib.Path:
     path = pathlib.Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path} ends in {path.suffix or 'no suffix'!r}; a figure's name ends in .png.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.png")
-    try:
+    with placing.beside(path) as part:
         picture.savefig(part, format="png", metadata={"Software": None})
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return path

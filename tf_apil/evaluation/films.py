@@ -16,6 +16,7 @@ from tf_apil import games, rollouts
 from tf_apil.evaluation import captions
 from tf_apil.games import rendering
 from tf_apil.models.policy import Policy
+from zoo_loader import placing
 
 _FPS = {".mp4": 33.0, ".gif": 17.0}  # of every second, and every fourth, step of 15 ms; a GIF grows with each picture
 _BANNER_SECONDS = 1.2
@@ -149,6 +150,7 @@ def _film_match(
 def _check(path: pathlib.Path, width: int, height: int, fps: float | None, num_matches: int) -> None:
     """Refuses what could not be filmed, before anything is played."""
     check_path(path)
+    rendering.check_size(width, height)
     if num_matches < 1:
         raise ValueError(f"num_matches is {num_matches}; film at least 1.")
     if fps is not None and not fps > 0:
@@ -173,15 +175,12 @@ def check_path(path: pathlib.Path) -> None:
 @contextlib.contextmanager
 def writer(path: pathlib.Path, width: int, height: int, fps: float) -> Iterator[Callable[[np.ndarray], None]]:
     """Gives a function that takes pictures `[H, W, 3]` uint8; at the end the film lies at `path`, or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     suffix = path.suffix.lower()
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{suffix}")
-    try:
-        with (_mp4 if suffix == ".mp4" else _gif)(part, width, height, fps) as write:
-            yield write
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        placing.beside(path, suffix=suffix) as part,
+        (_mp4 if suffix == ".mp4" else _gif)(part, width, height, fps) as write,
+    ):
+        yield write
 
 
 @contextlib.contextmanager

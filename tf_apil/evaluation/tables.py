@@ -12,10 +12,25 @@ from tf_apil import games
 from tf_apil.evaluation import matches
 from tf_apil.opponents import disturbances, named
 from tf_apil.opponents.resolved import Resolved
-from tf_apil.training import folder_lock
+from tf_apil.training import folder_lock, json_files
+from zoo_loader import placing
 
 DETERMINISTIC = {"none": (False, False), "seat0": (True, False), "seat1": (False, True), "both": (True, True)}
 _FILE = "results.json"
+_COUNT = json_files.whole()
+_PAIR_OF_TEXTS = json_files.listed(json_files.optional(json_files.text), 2)
+_CHECK = json_files.listed(json_files.record(
+    {
+        "game": json_files.text, "seat0": json_files.text, "seat1": json_files.text, "matches": json_files.whole(1),
+        "wins": json_files.listed(_COUNT, 2), "ties": _COUNT, "mean_length": json_files.number,
+        "wilson95": json_files.listed(json_files.listed(json_files.share, 2), 2),
+    },
+    {
+        "deterministic": json_files.text, "physics": json_files.text, "seed": _COUNT, "masks": _PAIR_OF_TEXTS,
+        "faults": _COUNT, "sha256": _PAIR_OF_TEXTS, "paths": _PAIR_OF_TEXTS,
+        "env_steps": json_files.listed(json_files.optional(_COUNT), 2),
+    },
+))  # fmt: skip
 
 
 def read(root_dir: str | pathlib.Path) -> list[dict]:
@@ -25,22 +40,19 @@ def read(root_dir: str | pathlib.Path) -> list[dict]:
         ValueError: the file is damaged.
     """
     path = pathlib.Path(root_dir)
-    path = path if path.is_file() else path / _FILE
-    if not path.exists():
+    path = path / _FILE if path.is_dir() or not path.exists() else path
+    if not os.path.lexists(path):
         return []
     try:
-        return json.loads(path.read_text())
-    except ValueError as error:  # no JSON, or no text
-        raise ValueError(f"{path} is damaged ({error}); move it away to start a new table.") from None
+        return json_files.read(path, _CHECK)
+    except json_files.DamagedFile as error:
+        raise ValueError(f"{error}; move it away to start a new table.") from None
 
 
 def write(root_dir: str | pathlib.Path, rows: list[dict]) -> pathlib.Path:
     """Writes `results.json` beside and moves it into place. Returns its path."""
     path = pathlib.Path(root_dir) / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
-    os.replace(part, path)
+    placing.write(path, "[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
     return path
 
 

@@ -420,6 +420,10 @@ class GameBatch:
         if states.shape != expected:
             raise ValueError(f"states of shape {states.shape} were saved; {self.game_id} here needs {expected}.")
         self._give_up()
+        if not (np.abs(states) <= mujoco.mjMAXVAL).all():  # NaN, too
+            raise ValueError(f"states holds numbers above {mujoco.mjMAXVAL:g}, which no match can come to.")
+        if (np.asarray(arrays["memory/elapsed"]) < 0).any():
+            raise ValueError(f"memory/elapsed is {np.min(arrays['memory/elapsed'])}; a match has no negative age.")
         for name, values in self._memory().items():
             values[:] = arrays[f"memory/{name}"]
         for match, data in enumerate(self.datas):

@@ -25,6 +25,7 @@ import numpy as np
 
 from tf_apil.games import cameras, scenes
 
+MAX_PIXELS = 8192  # a side: what both backends and H.264 can do
 FOLLOW = cameras.FOLLOW
 MARK = (1.0, 0.85, 0.15)  # colour of the marks where players touch
 
@@ -120,10 +121,9 @@ class Renderer:
 
         Raises:
             RenderingUnavailable: this machine cannot draw, or this process was forked from one that has drawn.
-            ValueError: no such camera, or a size below 16 pixels.
+            ValueError: no such camera, or a size below 16 or above `MAX_PIXELS`.
         """
-        if min(width, height) < 16:
-            raise ValueError(f"a picture of {width} x {height} pixels was asked for; the least is 16 x 16.")
+        check_size(width, height)
         self.model, self.width, self.height, self._show_contacts = model, width, height, show_contacts
         self._gl = self._context = None
         self._home = os.getpid(), threading.current_thread()
@@ -245,6 +245,19 @@ class Contacts:
     def recent(self, now: float) -> list[tuple[float, np.ndarray]]:
         """Returns (how old, 0 to 1, and places `[N, 3]`) of what was seen lately."""
         return [((now - time) / self._SECONDS, places) for time, places in self._seen.items()]
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuses pictures that cannot be drawn.
+
+    Raises:
+        ValueError: a side is below 16 or above `MAX_PIXELS`.
+    """
+    if min(width, height) < 16 or max(width, height) > MAX_PIXELS:
+        raise ValueError(
+            f"a picture of {width} x {height} pixels was asked for; the least is 16 x 16, the most "
+            f"{MAX_PIXELS} x {MAX_PIXELS}."
+        )
 
 
 def _new_gl_context(width: int, height: int):

@@ -14,6 +14,7 @@
 """
 
 import pathlib
+import re
 
 import tensorflow as tf
 
@@ -29,6 +30,7 @@ from zoo_loader import resolve as zoo_resolve
 
 POLICY_SAVER = "policy_specs.pbtxt"  # what tf-agents' PolicySaver writes beside its SavedModel
 
+_STEP = re.compile(r"[0-9]+", re.ASCII)
 _SHIPPED = pathlib.Path(__file__).parent / "shipped"
 
 
@@ -138,7 +140,7 @@ def _saved_model(name: str) -> pathlib.Path | None:
     if (path / serving.SAVED_MODEL).exists():
         return path
     exports = (path / "policies").glob("[0-9]*")
-    steps = [p for p in exports if p.name.isdecimal() and (p / serving.SAVED_MODEL).exists()]
+    steps = [p for p in exports if _STEP.fullmatch(p.name) and (p / serving.SAVED_MODEL).exists()]
     if not steps:
         raise FileNotFoundError(
             f"{path} is a folder without a policy: neither a SavedModel nor a run with policies/<step>/."

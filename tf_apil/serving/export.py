@@ -1,10 +1,8 @@
 """Writes a policy as a SavedModel that runs without this project."""
 
 import contextlib
-import json
 import os
 import pathlib
-import secrets
 import shutil
 
 import tensorflow as tf
@@ -13,7 +11,8 @@ from absl import logging
 import zoo_loader
 from tf_apil.models import named_arrays
 from tf_apil.serving import folder, graphs, warmup
-from zoo_loader import files
+from tf_apil.training import json_files, tensorflow_files
+from zoo_loader import files, placing
 
 #: `graphs` holds weights twice, for actions and for values; a graph may have 2 GiB.
 _MAX_WEIGHT_BYTES = 2**31 // 2 - 2**24
@@ -22,8 +21,8 @@ _MAX_WEIGHT_BYTES = 2**31 // 2 - 2**24
 def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathlib.Path:
     """Writes `model` as a SavedModel folder: see `folder` for what lies in it, `graphs.signatures` for what it answers.
 
-    The folder is written beside and moved into place: whoever reads `path` finds a whole one or none. An older one
-    there is replaced.
+    The folder is written beside and moved into place: whoever reads `path` finds a whole one or none. A policy that is
+    there is replaced; other files in its folder stay. Where `path` is a symbolic link, what it leads to is replaced.
 
     Args:
         model: a policy network: a model of `zoo_loader`, feed-forward or recurrent, or an `ActorCritic`.
@@ -36,26 +35,22 @@ def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathl
 
     Raises:
         OSError: the folder cannot be written.
-        FileExistsError: `path` holds something that is not a policy.
+        FileExistsError: `path` is a file, or holds something that is not a policy.
     """
     path = pathlib.Path(path)
-    if path.exists() and not (path / folder.CARD).exists() and any(path.iterdir()):
-        raise FileExistsError(
-            f"{path} is there and holds no {folder.CARD}: it is not a policy, and will not be overwritten."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part, old = (path.with_name(f".{path.name}.{secrets.token_hex(4)}.{ending}") for ending in ("part", "old"))
-    try:
+    place = placing.target(path)
+    placing.sweep(place.parent, place.name)  # an older policy may have to be put back first
+    _check_place(place)
+    with placing.beside(place, folder=True) as part:
         signatures = graphs.signatures(model)
-        with _quiet():
+        with _quiet(), tensorflow_files.writing(place):
             tf.saved_model.save(tf.Module(name="policy"), str(part), signatures=signatures)
-        warmup.write(part, signatures)
+            warmup.write(part, signatures)
         zoo_loader.write_arrays(part / folder.ARRAYS, model.arrays(), files.OWN)
         card = _complete(card, model, folder.checksums(part))
-        (part / folder.CARD).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        _replace(part, path, old)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        json_files.write(part / folder.CARD, card)
+        if place.exists():
+            _carry_over(place, part)
     return path
 
 
@@ -75,18 +70,39 @@ def check(model: tf.keras.Model) -> None:
         )
 
 
-def _replace(part: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> None:
-    """Moves the folder `part` to `path`. One that is there is set aside as `old` first, since it cannot be emptied and
-    replaced in one step, and nobody shall see half of it."""
-    if path.exists():
-        os.replace(path, old)
-    try:
-        os.replace(part, path)
-    except OSError:
-        if old.exists():
-            os.replace(old, path)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+def _check_place(path: pathlib.Path) -> None:
+    """Refuses to write where something else than a policy of ours lies."""
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not (path / folder.CARD).exists():
+        raise FileExistsError(
+            f"{path} is there and holds no {folder.CARD}: it is not a policy, and will not be overwritten."
+        )
+    with contextlib.suppress(ValueError):
+        folder.read_card(path)
+        return
+    if not (path / folder.ARRAYS).exists() or not (path / folder.SAVED_MODEL).exists():  # else it is a damaged one
+        raise FileExistsError(
+            f"{path} is there, and its {folder.CARD} is not that of a policy: it will not be overwritten."
+        )
+
+
+def _carry_over(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Gives the new folder what others have put into the old one. The files are linked: the old ones stay."""
+    for path in sorted(source.rglob("*")):
+        name = path.relative_to(source)
+        if folder.is_own(name.as_posix()):
+            continue
+        new = target / name
+        if path.is_symlink():
+            new.symlink_to(os.readlink(path))
+        elif path.is_dir():
+            new.mkdir(exist_ok=True)
+        else:
+            try:
+                os.link(path, new)
+            except OSError:  # a file system without links
+                shutil.copy2(path, new)
 
 
 def _complete(card: dict, model: tf.keras.Model, checksums: dict[str, str]) -> dict:

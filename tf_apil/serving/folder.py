@@ -8,12 +8,13 @@
 | `policy.json` | the card: what the policy is, and the SHA-256 of all other files |
 """
 
-import json
 import pathlib
+import re
 
 import numpy as np
 
 import zoo_loader
+from tf_apil.training import json_files
 from zoo_loader import files
 
 CARD = "policy.json"
@@ -22,11 +23,41 @@ SAVED_MODEL = "saved_model.pb"
 FORMAT = "tf_apil policy 2"
 _FORMATS = (None, FORMAT)  # cards of the first format did not name it, and held no checksums
 
+_MAX_CARD_BYTES = 4 * 2**20
+_WIN_RATE = json_files.record(
+    {"win_rate": json_files.share},
+    {
+        "matches": json_files.whole(1),
+        "game": json_files.text, "opponent": json_files.text, "seat": json_files.whole(), "seed": json_files.whole(),
+        "tie_rate": json_files.share, "wilson95": json_files.listed(json_files.share, 2),
+        "deterministic": json_files.text, "physics": json_files.text,
+    },
+)  # fmt: skip
+_CHECK = json_files.record(
+    {"observation_dim": json_files.whole(1), "action_dim": json_files.whole(1)},
+    {
+        "format": json_files.text, "kind": json_files.text, "game": json_files.text, "seat": json_files.whole(),
+        "seats": json_files.listed(json_files.whole()), "env_steps": json_files.whole(),
+        "files": json_files.mapping(json_files.text), "win_rates": json_files.listed(_WIN_RATE),
+    },
+)  # fmt: skip
+
 PHYSICS_ADVICE = (
     "Made for MuJoCo with the capsule inertias of version 1.31, RK4, 5 substeps of 3 ms: tf_apil.games with "
     'physics="original" on MuJoCo 4.0.0. With the inertias that MuJoCo computes today, policies of the zoo fall. '
     "Actions are not clipped; the engine clamps its controls."
 )
+
+
+_OWN = re.compile(
+    r"policy\.json|policy\.npz|saved_model\.pb|fingerprint\.pb|keras_metadata\.pb|assets|variables|assets\.extra"
+    r"|variables/variables\.[\w.-]+|assets\.extra/tf_serving_warmup_requests"
+)
+
+
+def is_own(name: str) -> bool:
+    """Whether a file or folder of that name, relative to the folder, is of the policy: what an export may replace."""
+    return _OWN.fullmatch(name) is not None
 
 
 def checksums(folder: pathlib.Path) -> dict[str, str]:
@@ -58,7 +89,7 @@ def read(path: str | pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
         except zoo_loader.ZooFileError as error:
             raise damaged(path, str(error)) from None
         if found != expected:
-            raise damaged(path, f"{name} is not what was written: its SHA-256 is {found}, {CARD} says {expected}")
+            raise damaged(path, f"{name} is not what was written: its SHA-256 is another than {CARD} says")
     try:
         arrays = zoo_loader.read_arrays(path / ARRAYS, files.OWN)
     except zoo_loader.ZooFileError as error:
@@ -69,18 +100,20 @@ def read(path: str | pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
 def read_card(path: pathlib.Path) -> dict:
     """Reads `policy.json` alone. Raises as `read` does."""
     try:
-        card = json.loads((path / CARD).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise damaged(path, f"{CARD}: {type(error).__name__}: {error}") from None
-    if not isinstance(card, dict) or not all(isinstance(card.get(f"{x}_dim"), int) for x in ("observation", "action")):
-        raise damaged(path, f"{CARD} does not say observation_dim and action_dim")
+        card = json_files.read(path / CARD, _CHECK, _MAX_CARD_BYTES)
+    except json_files.DamagedFile as error:
+        raise damaged(path, f"{CARD}: {error.reason}") from None
     if card.get("format") not in _FORMATS:
         raise ValueError(
             f"the policy in {path} has the format {card['format']!r}, and this version reads {FORMAT!r} and older "
             "ones; install a newer version of tf-apil, or export the policy again."
         )
-    if not isinstance(card.get("files", {}), dict) or ("format" in card and ARRAYS not in card.get("files", {})):
-        raise damaged(path, f"{CARD} does not list the files")
+    listed = card.get("files", {})
+    outside = [name for name in listed if not json_files.is_inner(name)]
+    if outside:
+        raise damaged(path, f"{CARD}: files names {outside[0][:200]!r}, which is no file of this folder")
+    if "format" in card and ARRAYS not in listed:
+        raise damaged(path, f"{CARD}: files.{ARRAYS} is missing")
     return card
 
 

@@ -7,8 +7,14 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 
+from tf_apil.training import json_files
+
 _FILE = "experiment.json"
 _POLICIES = "policies"
+_POLICY = json_files.record(
+    {"name": json_files.text, "sha256": json_files.text}, {"path": json_files.text, "env_steps": json_files.whole()}
+)
+_CHECK = json_files.record({}, {_POLICIES: json_files.listed(_POLICY)})
 
 #: Settings that did not exist when some runs began, by the last part of their names, and what was so in those runs.
 _ADDED = {
@@ -46,18 +52,18 @@ def claim(root_dir: pathlib.Path, settings: dict, policies: Sequence[Mapping] = 
     root_dir.mkdir(parents=True, exist_ok=True)
     path = root_dir / _FILE
     settings = json.loads(json.dumps(settings | ({_POLICIES: list(policies)} if policies else {})))
-    if not path.exists():
+    if not os.path.lexists(path):
         others = [p.name for p in root_dir.iterdir() if p.name in ("checkpoints", "metrics.jsonl", "policies")]
         if others:
             raise ExperimentMismatch(
                 f"{root_dir} holds {', '.join(others)} but no {_FILE}: it is not a run of this program."
             )
-        _write(path, settings)
+        json_files.write(path, settings)
         return
     try:
-        found = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ExperimentMismatch(f"{path} is damaged ({error}); give another --root_dir.") from None
+        found = json_files.read(path, _CHECK)
+    except json_files.DamagedFile as error:
+        raise ExperimentMismatch(f"{error}; give another --root_dir.") from None
     added = {key: _ADDED[key.rpartition(".")[2]] for key in settings if key.rpartition(".")[2] in _ADDED}
     found = added | found
     known = _POLICIES in found
@@ -80,7 +86,7 @@ def claim(root_dir: pathlib.Path, settings: dict, policies: Sequence[Mapping] = 
             "with those that %s has now, and holds to them from here on.",
             root_dir, ", ".join(repr(policy["name"]) for policy in policies),
         )  # fmt: skip
-        _write(path, found | {_POLICIES: settings[_POLICIES]})
+        json_files.write(path, found | {_POLICIES: settings[_POLICIES]})
 
 
 def _check_policies(root_dir: pathlib.Path, there: list[dict], here: list[dict]) -> None:
@@ -118,9 +124,3 @@ def _by_weights(settings: dict) -> dict:
         return weights.get(value, value) if isinstance(value, str) else value
 
     return replaced(_by_name(settings))
-
-
-def _write(path: pathlib.Path, settings: dict) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
-    os.replace(part, path)

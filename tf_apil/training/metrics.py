@@ -1,11 +1,21 @@
 """A run's scalars: one line of JSON an iteration, and the same for TensorBoard."""
 
+import contextlib
 import json
 import math
 import os
 import pathlib
+from collections.abc import Iterator
 
 import tensorflow as tf
+
+from tf_apil.training import json_files, tensorflow_files
+from zoo_loader import placing
+
+
+def _check_record(value, name: str) -> None:
+    json_files.record({"iteration": json_files.whole()})(value, name)
+    json_files.mapping(json_files.number)(value, name)
 
 
 class MetricsLog:
@@ -14,13 +24,12 @@ class MetricsLog:
     def __init__(self, root_dir: pathlib.Path, resume_from: int):
         """Opens the files, dropping the lines of iterations from `resume_from` on, which will be played again."""
         self._path = pathlib.Path(root_dir) / "metrics.jsonl"
-        if self._path.exists():
-            kept = [line for line in self._path.read_text().splitlines() if _iteration(line) < resume_from]
-            part = self._path.with_suffix(".part")
-            part.write_text("".join(line + "\n" for line in kept))
-            os.replace(part, self._path)
+        if os.path.lexists(self._path):
+            kept = [json.dumps(record) + "\n" for record in _records(self._path) if record["iteration"] < resume_from]
+            placing.write(self._path, "".join(kept))
         self._file = open(self._path, "a", encoding="utf-8")
-        self._writers = {kind: tf.summary.create_file_writer(str(root_dir / kind)) for kind in ("train", "eval")}
+        with tensorflow_files.writing(root_dir):
+            self._writers = {kind: tf.summary.create_file_writer(str(root_dir / kind)) for kind in ("train", "eval")}
 
     def write(self, iteration: int, env_steps: int, scalars: dict[str, float]) -> None:
         """Logs the scalars of an iteration; names that start with `Eval/` go to `eval/`, others to `train/`.
@@ -29,22 +38,25 @@ class MetricsLog:
         """
         scalars = {name: value for name, value in scalars.items() if math.isfinite(value)}
         record = {"iteration": iteration, "env_steps": env_steps, **scalars}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
-        for name, value in scalars.items():
-            with self._writers["eval" if name.startswith("Eval/") else "train"].as_default():
-                tf.summary.scalar(name, value, step=env_steps)
+        with _naming(self._path):
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+        with tensorflow_files.writing(self._path.parent):
+            for name, value in scalars.items():
+                with self._writers["eval" if name.startswith("Eval/") else "train"].as_default():
+                    tf.summary.scalar(name, value, step=env_steps)
 
     def write_text(self, name: str, text: str) -> None:
         """Puts a text, such as the operative gin configuration, beside the curves."""
-        with self._writers["train"].as_default():
+        with tensorflow_files.writing(self._path.parent), self._writers["train"].as_default():
             tf.summary.text(name, "```\n" + text + "\n```", step=0)
 
     def close(self) -> None:
         """Flushes and closes everything."""
         self._file.close()
-        for writer in self._writers.values():
-            writer.close()
+        with tensorflow_files.writing(self._path.parent):
+            for writer in self._writers.values():
+                writer.close()
 
 
 def read(root_dir: pathlib.Path) -> list[dict[str, float]]:
@@ -52,16 +64,22 @@ def read(root_dir: pathlib.Path) -> list[dict[str, float]]:
 
     Raises:
         FileNotFoundError: the folder holds no run.
+        DamagedFile: a line before the last is no record.
     """
     path = pathlib.Path(root_dir) / "metrics.jsonl"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: {root_dir} is not the folder of a training run.")
-    return [json.loads(line) for line in path.read_text().splitlines() if _iteration(line) < float("inf")]
+    return list(_records(path))
 
 
-def _iteration(line: str) -> float:
-    """The iteration of a line, or infinity for one that was cut short."""
+def _records(path: pathlib.Path) -> Iterator[dict[str, float]]:
+    return json_files.read_lines(path, _check_record)
+
+
+@contextlib.contextmanager
+def _naming(path: pathlib.Path) -> Iterator[None]:
+    """Names the file in errors of writing, which Python leaves out."""
     try:
-        return json.loads(line)["iteration"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return float("inf")
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

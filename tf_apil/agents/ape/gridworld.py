@@ -230,6 +230,8 @@ class GridBatch:
         """
         if np.shape(arrays["state"]) != self.state.shape:
             raise ValueError(f"saved were {np.size(arrays['state'])} episodes; this batch has {len(self.state)}.")
+        if (np.asarray(arrays["elapsed"]) < 0).any():
+            raise ValueError(f"elapsed is {np.min(arrays['elapsed'])}; an episode has no negative age.")
         self.state, self.elapsed = np.array(arrays["state"]), np.array(arrays["elapsed"])
         self._random = streams.from_array(arrays["stream"])
 

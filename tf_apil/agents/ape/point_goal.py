@@ -141,6 +141,8 @@ class PointGoal:
         """
         if np.shape(arrays["position"]) != self.position.shape:
             raise ValueError(f"saved were {len(arrays['position'])} episodes; this task has {self.num_episodes}.")
+        if (np.asarray(arrays["elapsed"]) < 0).any():
+            raise ValueError(f"elapsed is {np.min(arrays['elapsed'])}; an episode has no negative age.")
         self.position, self.elapsed = np.array(arrays["position"]), np.array(arrays["elapsed"])
         self._random = streams.from_array(arrays["stream"])
 

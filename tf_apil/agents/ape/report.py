@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import pathlib
 
 import numpy as np
@@ -14,9 +13,17 @@ from tf_apil.agents.ape import pictures
 from tf_apil.agents.ape.cloning import Cloner
 from tf_apil.agents.ape.game_seat import GameSeat
 from tf_apil.agents.ape.study import Return
-from tf_apil.training import metrics
+from tf_apil.training import json_files, metrics
+from zoo_loader import placing
 
 _TABLE = "report.json"
+_CHECK = json_files.record(
+    {
+        "returns": json_files.mapping(json_files.record({"mean": json_files.number, "error": json_files.number})),
+        "clones": json_files.mapping(json_files.mapping(json_files.number)),
+        "seed": json_files.whole(), "num_steps": json_files.whole(), "settings": json_files.record({}),
+    }
+)  # fmt: skip
 
 
 def write(root: pathlib.Path, learner, clone_steps: dict[str, int], num_episodes: int, seed: int) -> pathlib.Path:
@@ -50,8 +57,8 @@ def write(root: pathlib.Path, learner, clone_steps: dict[str, int], num_episodes
         "returns": {name: _finite(row._asdict()) for name, row in rows.items()}, "clones": fits, "seed": seed,
         "num_steps": learner.num_steps, "settings": learner.settings,
     }  # fmt: skip
-    _put(folder / "README.md", _page(rows, fits, learner, folder))
-    _put(folder / _TABLE, json.dumps(table, indent=2) + "\n")
+    placing.write(folder / "README.md", _page(rows, fits, learner, folder))
+    placing.write(folder / _TABLE, json.dumps(table, indent=2) + "\n")
     return folder
 
 
@@ -60,11 +67,12 @@ def read(root: pathlib.Path) -> dict:
 
     Raises:
         FileNotFoundError: the run has none; it has not ended.
+        DamagedFile: it is not as it was written.
     """
     path = pathlib.Path(root) / "report" / _TABLE
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: the run has not ended. Give its command again.")
-    return json.loads(path.read_text())
+    return json_files.read(path, _CHECK)
 
 
 def as_text(rows: dict[str, Return]) -> str:
@@ -113,9 +121,3 @@ def _save_clones(clones: dict[str, Cloner], folder: pathlib.Path) -> None:
 
 def _finite(values: dict) -> dict:
     return {k: v for k, v in values.items() if not (isinstance(v, float) and math.isnan(v))}
-
-
-def _put(path: pathlib.Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text)
-    os.replace(part, path)
