@@ -3,7 +3,8 @@
     @gin.configurable
     @arguments.checked
     class Learner:
-        def __init__(self, learning_rate: arguments.NonNegative = 3e-4, memory: Literal["none", "recurrent"] = "none"): ...
+        def __init__(self, learning_rate: arguments.NonNegative = 3e-4, memory: Literal["none", "recurrent"] = "none"):
+            ...
 
 The annotations of the signature say what is allowed: plain types, classes, unions, tuples, `Literal`, and `Annotated`
 with a `Range`, with a function that raises ValueError, or with a text that describes the type in messages. Numbers are
