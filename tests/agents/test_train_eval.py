@@ -199,7 +199,14 @@ METHODS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", METHODS)
+# The plain form, of which the enhanced one does all, and that by cloning come with `-m slow`.
+EACH_METHOD = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ("APILLearner", "APILLearner, cloned") else name
+    for name in METHODS
+]
+
+
+@pytest.mark.parametrize("name", EACH_METHOD)
 def test_an_interrupted_run_equals_an_unbroken_one(tmp_path, clean_gin, name):
     """Learner, imitator, discriminator, normalisers, matches, chance and annealers all continue, to the bit."""
     learner = name.split(",")[0]
@@ -231,7 +238,7 @@ def _weights(learner) -> dict[str, np.ndarray]:
     return {k: v for k, v in arrays if k.endswith(moved) and "optimizer" not in k and not k.startswith(fitted)}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EACH_METHOD)
 def test_a_learning_rate_of_nothing_moves_no_weight(tmp_path, clean_gin, name):
     clean_gin.parse_config([*BINDINGS, "Task.victim = 'random'", *METHODS[name]])
     learner = clean_gin.get_configurable(name.split(",")[0])

@@ -189,7 +189,7 @@ def _ring():
     return logits
 
 
-@pytest.mark.parametrize("name", ["uniform", "posterior"])
+@pytest.mark.parametrize("name", ["uniform", pytest.param("posterior", marks=pytest.mark.slow)])
 def test_a_step_is_along_the_papers_gradient(name, monkeypatch):
     """One epoch of one minibatch, lambda 1, plain gradient descent: the mean step over rollouts, which are taken back.
 

@@ -72,7 +72,8 @@ def _rollout(learner: PPOLearner, seed: int) -> tuple[rollouts.Rollout, np.ndarr
         info={name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info},
         last_observation=observation[-1], sparse_reward=zeros, dense_reward=zeros, done=random.random((T, M)) < 0.2,
         winner=np.zeros((T, M), int), elapsed_steps=np.ones((T, M), int), cut_off=np.empty((0, 2), int),
-        cut_observation=np.empty((0, 2, 2), np.float32), opponent=np.zeros((T, M), int),
+        cut_observation=np.empty((0, 2, 2), np.float32), opponent=np.zeros((T, M), int), other_info={},
+        fault=np.zeros((T, M), bool),
     )  # fmt: skip
     return rollout, random.normal(size=(T, M, 2))
 
