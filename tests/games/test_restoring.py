@@ -97,3 +97,17 @@ def test_a_stream_goes_on(draws):
 def test_words_that_are_no_stream():
     with pytest.raises(ValueError, match=r"6 words; these are \(5,\)"):
         streams.from_array(np.zeros(5, np.uint64))
+
+
+@pytest.mark.parametrize("name, value, said", [
+    ("states", 1e30, "states holds numbers above 1e"), ("states", np.nan, "states holds numbers above 1e"),
+    ("memory/elapsed", -1, "memory/elapsed is -1; a match has no negative age"),
+])  # fmt: skip
+def test_what_no_match_can_come_to_is_refused(name, value, said):
+    batch = games.make("multicomp/RunToGoalAnts-v0", 2, physics="draft")
+    batch.reset()
+    arrays = batch.arrays()
+    arrays[name][0] = value
+    with pytest.raises(ValueError, match=said):
+        batch.restore(arrays)
+    batch.close()

@@ -185,6 +185,7 @@ class Run:
         records = [found.record for found in self._found.values()]
         experiment.claim(root, self._settings(initial_policy, num_env_steps), records)
         placing.write(root / "operative_config.gin", gin.operative_config_str())
+        placing.sweep(root / "policies")  # of runs that were killed
         varying = [f"{name}/recent" for name in self._annealers]
         self.iteration = self._checkpoints.restore(self._arrays(), self._take, self.num_iterations, varying)
 
