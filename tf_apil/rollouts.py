@@ -229,7 +229,6 @@ class Rollout(NamedTuple):
         observation: `[T, M, 2, D]` float32, as the learner saw it.
         action: `[T, M, 2, A]` float32.
         info: what the learner's policy kept of every step, `[T, M, ...]` by name (`models.policy.LearningPolicy`).
-        other_info: what the other seat's policy kept of every step, `[T, M, ...]` by name.
         last_observation: `[M, 2, D]` after the last step, for bootstrapping.
         sparse_reward, dense_reward: `[T, M, 2]`.
         done: `[T, M]` bool.
@@ -241,12 +240,12 @@ class Rollout(NamedTuple):
         cut_off: `[K, 2]` int, (step, match) where a match was cut off by a limit that is none of its rules: what would
             have come is not nothing.
         cut_observation: `[K, 2, D]` the last observations of these matches.
+        other_info: what the other seat's policy kept of every step, `[T, M, ...]` by name.
     """
 
     observation: np.ndarray
     action: np.ndarray
     info: dict[str, np.ndarray]
-    other_info: dict[str, np.ndarray]
     last_observation: np.ndarray
     sparse_reward: np.ndarray
     dense_reward: np.ndarray
@@ -257,6 +256,7 @@ class Rollout(NamedTuple):
     elapsed_steps: np.ndarray
     cut_off: np.ndarray
     cut_observation: np.ndarray
+    other_info: dict[str, np.ndarray] = {}
 
 
 def collect(table: Table, seat: int, num_steps: int) -> Rollout:

@@ -1,5 +1,6 @@
 """The network that learns: separate tanh towers for policy and value behind a running observation normaliser."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,10 +38,14 @@ class RunningNormalizer(tf.keras.layers.Layer):
         z = (x - self.mean) * (1 / tf.sqrt(self.variance + normalizers.EPSILON))
         return tf.clip_by_value(z, -normalizers.CLIP, normalizers.CLIP)
 
-    def assign(self, moments: normalizers.RunningMoments) -> None:
-        """Takes the statistics of `moments`."""
+    def assign(self, moments: normalizers.RunningMoments, ignored: Sequence[tuple[int, int]] = ()) -> None:
+        """Takes the statistics of `moments`; entries `start` to `stop` of every pair in `ignored` become 0 instead,
+        for a variance that is as large as can be."""
+        variance = moments.variance.astype(np.float32)
+        for start, stop in ignored:
+            variance[start:stop] = np.finfo(np.float32).max
         self.mean.assign(moments.mean.astype(np.float32))
-        self.variance.assign(moments.variance.astype(np.float32))
+        self.variance.assign(variance)
 
 
 class ActorCritic(tf.keras.Model):

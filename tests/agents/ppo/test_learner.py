@@ -75,6 +75,26 @@ def test_a_match_that_was_cut_off_is_worth_what_its_last_state_is():
     np.testing.assert_allclose(targets[1] - targets[0], expected, atol=1e-6)
 
 
+def test_ignored_entries_move_nothing():
+    """Neither what is acted nor what is thought of it depends on them, from the first step on and after an update."""
+    learner, random = _learner(ignored_entries=((0, 1),)), np.random.default_rng(0)
+    for _ in range(2):
+        observation = random.normal(size=(5, D)).astype(np.float32)
+        other = observation + np.array([1e3, 0], np.float32)
+        network = learner.policy().network
+        found = [network.normalize(o) for o in (observation, other)]
+        np.testing.assert_allclose(found[0], found[1], atol=1e-12)
+        np.testing.assert_allclose(learner.model(other).mean, learner.model(observation).mean, atol=1e-7)
+        assert np.abs(found[0][:, 1]).min() > 0
+        _learn(learner, _rollout(learner, random), random.normal(size=(T, M)))
+
+
+@pytest.mark.parametrize("pair", [(1, 1), (0, D + 1)])
+def test_ignored_entries_that_are_none(pair):
+    with pytest.raises(ValueError, match=r"ignored_entries has the range .* with start < stop <= 2"):
+        _learner(ignored_entries=(pair,))
+
+
 def _nearness(rollout: Rollout) -> np.ndarray:
     """The bandit's reward: the best action is (0.5, minus the first entry of the observation)."""
     best = np.stack([np.full((rollout.action.shape[:2]), 0.5), -rollout.observation[..., 0, 0]], axis=-1)

@@ -81,6 +81,7 @@ class PPOLearner:
         value_coefficient: arguments.NonNegative = 0.5,
         gradient_norm: arguments.Positive = 0.5,
         initial_log_std: arguments.LogStd = 0.0,
+        ignored_entries: tuple[tuple[arguments.Whole, arguments.Whole], ...] = (),
     ):
         """Builds the networks and the optimiser.
 
@@ -98,6 +99,8 @@ class PPOLearner:
             value_coefficient: weight of 1/2 (V - R)^2.
             gradient_norm: gradients are scaled down to this global norm.
             initial_log_std: of the Gaussian.
+            ignored_entries: (start, stop) of ranges of the observation that the networks do not see: the normaliser
+                gives 0 for them, here and in all that is exported.
 
         Raises:
             ValueError: a setting cannot be.
@@ -108,10 +111,19 @@ class PPOLearner:
             "num_minibatches": num_minibatches, "discount": discount, "lambda_": lambda_, "clip": clip,
             "entropy_coefficient": entropy_coefficient, "value_coefficient": value_coefficient,
             "gradient_norm": gradient_norm, "initial_log_std": initial_log_std,
+            "ignored_entries": [list(pair) for pair in ignored_entries],
         }  # fmt: skip
+        for start, stop in ignored_entries:
+            if not start < stop <= observation_dim:
+                raise ValueError(
+                    f"PPOLearner.ignored_entries has the range ({start}, {stop}); give (start, stop) with start < stop "
+                    f"<= {observation_dim}, the width of the observation."
+                )
         self.model = ActorCritic(observation_dim, action_dim, hidden, seed=seed, name="actor_critic")
         self.model.log_std.assign(tf.fill([action_dim], float(initial_log_std)))
         self.observations = normalizers.RunningMoments((observation_dim,))
+        self._ignored = ignored_entries
+        self.model.normalizer.assign(self.observations, self._ignored)
         self.rewards = normalizers.RewardScaler(num_matches, discount)
         self.optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
         self._num_epochs, self._num_minibatches = num_epochs, num_minibatches
@@ -255,7 +267,7 @@ class PPOLearner:
     def take_statistics(self, observation: np.ndarray) -> None:
         """Adds raw observations `[T, M, N]` to those that the normaliser has seen."""
         self.observations.update(observation.reshape(-1, observation.shape[-1]))
-        self.model.normalizer.assign(self.observations)
+        self.model.normalizer.assign(self.observations, self._ignored)
 
     def minibatches(self, size: int, iteration: int) -> np.ndarray:
         """`[num_epochs * num_minibatches, minibatch]` indices, each epoch a fresh shuffle."""
