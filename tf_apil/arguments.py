@@ -3,14 +3,14 @@
     @gin.configurable
     @arguments.checked
     class Learner:
-        def __init__(self, learning_rate: arguments.NonNegative = 3e-4, memory: Literal["none", "recurrent"] = "none"):
-            ...
+        def __init__(self, learning_rate: arguments.NonNegative = 3e-4, memory: Literal["none", "gru"] = "none"): ...
 
 The annotations of the signature say what is allowed: plain types, classes, unions, tuples, `Literal`, and `Annotated`
 with a `Range`, with a function that raises ValueError, or with a text that describes the type in messages. Numbers are
 finite; True is no number; a list will do for a tuple.
 
-What depends on several settings at once is for the callee to check.
+Of a protocol that is not `runtime_checkable` nothing is checked. What depends on several settings at once is for the
+callee to check.
 """
 
 import collections.abc
@@ -170,7 +170,8 @@ def kind_of(annotation) -> Kind:
         return Kind("a function or a class (in gin, @Name without brackets)", callable)
     if isinstance(annotation, type):
         article = "an" if annotation.__name__[0] in "AEIOU" else "a"
-        return Kind(f"{article} {annotation.__name__}", lambda v: isinstance(v, annotation))
+        open_protocol = getattr(annotation, "_is_protocol", False) and not annotation._is_runtime_protocol
+        return Kind(f"{article} {annotation.__name__}", lambda v: open_protocol or isinstance(v, annotation))
     raise TypeError(f"the annotation {annotation!r} is not understood; see tf_apil/arguments.py.")
 
 

@@ -142,5 +142,5 @@ def test_an_environment_of_one_player():
 
 
 def test_no_steps():
-    with pytest.raises(ValueError, match="max_steps is 0; play at least 1"):
+    with pytest.raises(ValueError, match="max_steps is 0; it must be a whole number of at least 1"):
         gym_compete.play_match(StandIn(False), (EchoPolicy(), EchoPolicy()), max_steps=0)

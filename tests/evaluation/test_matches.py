@@ -136,8 +136,10 @@ def test_a_walker_that_does_not_walk_loses():
 
 @pytest.mark.parametrize("number", [0, -3])
 def test_too_few_matches(number):
-    with pytest.raises(ValueError, match=f"num_matches is {number}; play at least 1"):
+    with pytest.raises(ValueError, match=f"num_matches is {number}; it must be a whole number of at least 1"):
         _play(number)
+    with pytest.raises(ValueError, match=f"num_parallel is {number}; it must be a whole number of at least 1"):
+        matches.play(YSNP, (ZeroPolicy(380, 17),) * 2, (True, True), 1, num_parallel=number)
 
 
 def test_policies_of_another_game():

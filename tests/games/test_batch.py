@@ -396,6 +396,15 @@ def test_too_few_matches_threads_or_steps(number):
         _batch(1, max_steps=number)
 
 
+@pytest.mark.parametrize("setting, value", [
+    ("num_matches", "4"), ("num_matches", 2.0), ("seed", "a"), ("seed", -1), ("num_threads", "2"),
+    ("max_steps", float("nan")), ("max_steps", True),
+])  # fmt: skip
+def test_arguments_of_a_wrong_type(setting, value):
+    with pytest.raises(ValueError, match=rf"GameBatch\.{setting}(: | is) .*"):
+        games.make(**{"game_id": YSNP} | {setting: value})
+
+
 @pytest.mark.parametrize(
     "game, seconds", [("RunToGoalAnts", 0.05), ("SumoAnts", 0.015), ("SumoAntsAutoContact", 0.015)]
 )

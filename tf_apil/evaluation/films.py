@@ -12,7 +12,7 @@ import numpy as np
 import tqdm.auto
 from PIL import Image
 
-from tf_apil import games, rollouts
+from tf_apil import arguments, games, rollouts
 from tf_apil.evaluation import captions
 from tf_apil.games import rendering
 from tf_apil.models.policy import Policy
@@ -44,20 +44,21 @@ class Film(NamedTuple):
     faults: dict[int, str]
 
 
+@arguments.checked
 def film(
     game_id: str,
     policies: tuple[Policy, Policy],
     deterministic: tuple[bool, bool],
     path: str | os.PathLike,
     *,
-    seed: int = 0,
+    seed: arguments.Whole = 0,
     physics: str = "original",
-    max_steps: int | None = None,
+    max_steps: arguments.Count | None = None,
     camera: str = rendering.FOLLOW,
-    width: int = 640,
-    height: int = 480,
-    fps: float | None = None,
-    num_matches: int = 1,
+    width: arguments.Count = 640,
+    height: arguments.Count = 480,
+    fps: arguments.Positive | None = None,
+    num_matches: arguments.Count = 1,
     progress: bool = False,
     labels: tuple[str, str] | None = None,
 ) -> Film:
@@ -88,7 +89,7 @@ def film(
         OSError: the file cannot be written.
     """
     path = pathlib.Path(path)
-    _check(path, width, height, fps, num_matches)
+    _check(path, width, height)
     game_seed, policy_seed = np.random.SeedSequence(seed).spawn(2)
     with contextlib.ExitStack() as stack:
         batch = games.make(game_id, 1, game_seed, physics=physics, max_steps=max_steps)
@@ -147,14 +148,10 @@ def _film_match(
     return step
 
 
-def _check(path: pathlib.Path, width: int, height: int, fps: float | None, num_matches: int) -> None:
+def _check(path: pathlib.Path, width: int, height: int) -> None:
     """Refuses what could not be filmed, before anything is played."""
     check_path(path)
     rendering.check_size(width, height)
-    if num_matches < 1:
-        raise ValueError(f"num_matches is {num_matches}; film at least 1.")
-    if fps is not None and not fps > 0:
-        raise ValueError(f"fps is {fps}; it must be above 0, or None.")
     if path.suffix.lower() == ".mp4" and (width % 2 or height % 2):
         raise ValueError(f"{width} x {height} pixels were asked for; an MP4 (yuv420p) needs even numbers.")
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tf_apil import arguments
 from tf_apil.models.policy import Policy
 
 
@@ -30,12 +31,13 @@ class Match(NamedTuple):
     cut_off: bool
 
 
+@arguments.checked
 def play_match(
-    env,
+    env: object,
     policies: tuple[Policy, Policy],
     deterministic: tuple[bool, bool] = (False, False),
-    seed: int | np.random.SeedSequence = 0,
-    max_steps: int = 500,
+    seed: arguments.Whole | np.random.SeedSequence = 0,
+    max_steps: arguments.Count = 500,
 ) -> Match:
     """Plays one match.
 
@@ -54,8 +56,6 @@ def play_match(
         ValueError: an observation that is not for the policy in that seat, `max_steps` below 1, or an environment that
             is not one of two players.
     """
-    if max_steps < 1:
-        raise ValueError(f"max_steps is {max_steps}; play at least 1.")
     sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     randoms = [np.random.default_rng(s) for s in sequence.spawn(2)]
     states = [policy.initial_state(1) for policy in policies]

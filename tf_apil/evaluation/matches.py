@@ -7,7 +7,7 @@ import tqdm.auto
 from absl import logging
 from scipy import stats
 
-from tf_apil import games, rollouts
+from tf_apil import arguments, games, rollouts
 from tf_apil.models.policy import Policy
 from tf_apil.opponents import disturbances
 
@@ -43,16 +43,17 @@ class Outcome(NamedTuple):
         return int((self.winner == -1).sum()) - len(self.faults)
 
 
+@arguments.checked
 def play(
     game_id: str,
     policies: tuple[Policy, Policy],
     deterministic: tuple[bool, bool],
-    num_matches: int,
+    num_matches: arguments.Count,
     *,
-    seed: int = 0,
+    seed: arguments.Whole = 0,
     physics: str = "original",
-    num_parallel: int = 64,
-    num_threads: int | None = None,
+    num_parallel: arguments.Count = 64,
+    num_threads: arguments.Count | None = None,
     progress: bool = False,
     masks: tuple[str | None, str | None] = (None, None),
 ) -> Outcome:
@@ -76,8 +77,6 @@ def play(
     Raises:
         ValueError: no such game, physics or mask, a policy of another game, or `num_matches` below 1.
     """
-    if num_matches < 1:
-        raise ValueError(f"num_matches is {num_matches}; play at least 1.")
     parallel = min(num_parallel, num_matches)
     quota = np.full(parallel, num_matches // parallel)
     quota[: num_matches % parallel] += 1

@@ -6,6 +6,7 @@ import os
 import mujoco
 import numpy as np
 
+from tf_apil import arguments
 from tf_apil.games import faults, one_call, streams
 from tf_apil.games import physics as physics_lib
 from tf_apil.games.game import Game, Verdict
@@ -20,6 +21,7 @@ _LEAST_TO_HALVE = 8  # matches
 _CUT_OFF = 500  # steps, in games whose rules have no limit of their own
 
 
+@arguments.checked
 class GameBatch:
     """Plays `num_matches` matches of a game at once; a finished match restarts by itself.
 
@@ -58,11 +60,11 @@ class GameBatch:
         self,
         game_id: str,
         game: Game,
-        num_matches: int,
-        seed: int | np.random.SeedSequence = 0,
-        num_threads: int | None = None,
+        num_matches: arguments.Count,
+        seed: arguments.Whole | np.random.SeedSequence = 0,
+        num_threads: arguments.Count | None = None,
         physics: str = "original",
-        max_steps: int | None = None,
+        max_steps: arguments.Count | None = None,
     ):
         """Builds the scene and the matches. Call `reset` before the first `step`.
 
@@ -78,12 +80,6 @@ class GameBatch:
         Raises:
             ValueError: unknown physics, or a number of matches, threads or steps below 1.
         """
-        if num_matches < 1:
-            raise ValueError(f"num_matches is {num_matches}; a batch needs at least 1 match.")
-        if num_threads is not None and num_threads < 1:
-            raise ValueError(f"num_threads is {num_threads}; give at least 1, or None for all cores.")
-        if max_steps is not None and max_steps < 1:
-            raise ValueError(f"max_steps is {max_steps}; give at least 1, or None.")
         self.game_id, self.game = game_id, game
         self.num_matches, self.physics = num_matches, physics_lib.get(physics, game.own_physics)
         self._asked_threads = num_threads
