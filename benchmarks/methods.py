@@ -9,12 +9,13 @@ and matches are kept in `results/methods/`, and the page there is written anew; 
 
 import json
 import pathlib
-import shutil
 
 from binaries import program  # isort: skip  (before numpy: it keeps OpenBLAS to one thread)
 
 import numpy as np
 from absl import flags, logging
+
+from benchmarks import keep as keeping
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("runs", "runs/methods", "Folder of the runs; those kept in --results are read, too.")
@@ -26,7 +27,6 @@ METHODS = {"adrl": "ADRL", "apl": "APL", "apil": "APIL", "enhanced_apil": "enhan
 _BY_MEAN = {"both": "by its mean", "seat0": "stochastic"}  # the walker; the adversary acts by its mean
 #: Guo et al. let the learning rate fall; here it stays, as in the other methods.
 _CONSTANT_RATE = {"apl": "--gin_bindings='train_eval.learning_rate_fraction=1.0'"}
-_KEPT = ("metrics.jsonl", "experiment.json", "operative_config.gin")
 
 
 def keep(runs: pathlib.Path, results: pathlib.Path) -> None:
@@ -40,13 +40,7 @@ def keep(runs: pathlib.Path, results: pathlib.Path) -> None:
         if lines[-1]["env_steps"] != int(policies[-1].name):
             logging.info("%s is under way, at %d steps", run, lines[-1]["env_steps"])
             continue
-        part = results / f".{run.name}.part"
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        for name in _KEPT:
-            shutil.copy(run / name, part / name)
-        shutil.copytree(policies[-1], part / "policy")
-        part.rename(results / run.name)
+        keeping.keep(run, policies[-1], results / run.name)
 
 
 def play(results: pathlib.Path) -> list[dict]:
@@ -141,7 +135,7 @@ def draw(results: pathlib.Path) -> None:
     groups: dict[str, list[pathlib.Path]] = {}
     for run in _runs(results):
         groups.setdefault(METHODS[_method(run)], []).append(results / run)
-    figures.method_curves(groups, results / "learning_curves.png")
+    figures.method_curves(groups, results / "learning_curves.png", smoothing=6)  # records; each stands for four batches
 
 
 def _runs(results: pathlib.Path) -> list[str]:

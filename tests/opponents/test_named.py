@@ -81,7 +81,7 @@ def test_an_export_that_was_killed_is_no_policy(ours, tmp_path):
 
 
 def test_a_folder_without_a_policy(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is a folder without a policy: neither a SavedModel nor a run"):
+    with pytest.raises(FileNotFoundError, match="is a folder without a policy: neither an exported policy nor a run"):
         named.policy(str(tmp_path), RULES)
 
 

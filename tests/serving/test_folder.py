@@ -201,12 +201,25 @@ def test_what_tensorflow_cannot_write_is_told_as_such(model, tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+def test_a_lean_policy_plays_the_same(exported, tmp_path):
+    """Card and arrays alone; the same weights under the same hash; other people's files stay where it replaces."""
+    kept = serving.lean(exported, tmp_path / "lean")
+    assert sorted(path.name for path in kept.iterdir()) == ["policy.json", "policy.npz"]
+    (exported / "notes.txt").write_text("mine")
+    assert serving.lean(exported, exported) == exported
+    assert sorted(path.name for path in exported.iterdir()) == ["notes.txt", "policy.json", "policy.npz"]
+    cards, arrays = zip(*(serving.read(folder) for folder in (kept, exported)), strict=True)
+    assert cards[0] == cards[1] and list(cards[0]["files"]) == ["policy.npz"]
+    np.testing.assert_equal(arrays[0], arrays[1])
+    with pytest.raises(FileNotFoundError, match="holds no exported policy"):
+        serving.lean(tmp_path, tmp_path / "other")
+
+
 # Reading.
 
 
-@pytest.mark.parametrize("missing", ["saved_model.pb", "policy.json"])
-def test_a_folder_without_a_policy(exported, missing):
-    (exported / missing).unlink()
+def test_a_folder_without_a_policy(exported):
+    (exported / "policy.json").unlink()
     with pytest.raises(FileNotFoundError, match="holds no exported policy"):
         serving.load(exported)
 
@@ -229,7 +242,7 @@ def test_a_damaged_policy(exported, file, content):
     assert file in str(caught.value) and str(exported) in str(caught.value)
 
 
-@pytest.mark.parametrize("file", ["policy.npz", "variables/variables.index"])
+@pytest.mark.parametrize("file", ["policy.npz", "saved_model.pb", "variables/variables.index"])
 def test_a_missing_file(exported, file):
     (exported / file).unlink()
     with pytest.raises(ValueError, match=f"is damaged.*{file}.*no such file.*export it again"):

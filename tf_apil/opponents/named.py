@@ -137,12 +137,12 @@ def _saved_model(name: str) -> pathlib.Path | None:
             "cannot be seeded, and cannot sit in a seat. Give a run or an exported policy of tf-apil; or write its "
             "arrays with zoo_loader.write_arrays, in the layout that zoo_loader.dense describes."
         )
-    if (path / serving.SAVED_MODEL).exists():
+    if serving.is_policy(path):
         return path
     exports = (path / "policies").glob("[0-9]*")
-    steps = [p for p in exports if _STEP.fullmatch(p.name) and (p / serving.SAVED_MODEL).exists()]
+    steps = [p for p in exports if _STEP.fullmatch(p.name) and serving.is_policy(p)]
     if not steps:
         raise FileNotFoundError(
-            f"{path} is a folder without a policy: neither a SavedModel nor a run with policies/<step>/."
+            f"{path} is a folder without a policy: neither an exported policy nor a run with policies/<step>/."
         )
     return max(steps, key=lambda p: int(p.name))

@@ -1,4 +1,5 @@
-"""What lies in the folder of an exported policy, and whether all of it is as it was written.
+"""What lies in the folder of an exported policy, and whether all of it is as it was written. Card and arrays are enough
+for a seat: a folder without a SavedModel (`export.lean`) is a policy, too.
 
 | file | what |
 |---|---|
@@ -60,6 +61,11 @@ def is_own(name: str) -> bool:
     return _OWN.fullmatch(name) is not None
 
 
+def is_policy(path: pathlib.Path) -> bool:
+    """Whether a folder is meant to hold a policy, ours or another SavedModel; `read` says whether it does."""
+    return (path / CARD).exists() or (path / SAVED_MODEL).exists()
+
+
 def checksums(folder: pathlib.Path) -> dict[str, str]:
     """The SHA-256 of every file of a policy's folder but the card, by its path within the folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CARD)
@@ -80,8 +86,8 @@ def read(path: str | pathlib.Path) -> tuple[dict, dict[str, np.ndarray]]:
         ValueError: a file of it is damaged or missing, or it is of a newer format.
     """
     path = pathlib.Path(path)
-    if not (path / SAVED_MODEL).exists() or not (path / CARD).exists():
-        raise FileNotFoundError(f"{path} holds no exported policy ({SAVED_MODEL} and {CARD}).")
+    if not (path / CARD).exists():
+        raise FileNotFoundError(f"{path} holds no exported policy ({CARD} and {ARRAYS}).")
     card = read_card(path)
     for name, expected in card.get("files", {}).items():
         try:
