@@ -12,7 +12,7 @@ def _record(iteration, episodes, rate=None, **more):
 
 
 def test_three_become_one():
-    """Rates weigh matches: (1 x .5 + 3 x 1) / 4 = .875; a batch in which none ended has no rate. Losses: mean of all."""
+    """Rates weigh matches: (1 x .5 + 3 x 1) / 4 = .875; a batch without an end has no rate. Losses: mean of all."""
     records = [
         _record(0, 1.0, 0.5, **{"Losses/total": 1.0}),
         _record(1, 0.0, **{"Losses/total": 2.0, "Eval/WinRate": 0.25}),
