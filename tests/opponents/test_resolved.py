@@ -171,10 +171,16 @@ def test_a_policy_in_another_game(tmp_path, warnings):
     assert "here it plays multicomp/RunToGoalHumans-v0, seat 0" in message
 
 
-@pytest.mark.parametrize("card", [{}, {"game": 3, "seat": 0}, {"game": YSNP, "seats": "both"}, {"game": YSNP}])
+@pytest.mark.parametrize("card", [{}, {"game": YSNP}])
 def test_cards_that_do_not_say(tmp_path, warnings, card):
     named.policy(_exported(tmp_path, **card), RULES, seat=1)
     assert not warnings()
+
+
+@pytest.mark.parametrize("card, entry", [({"game": 3, "seat": 0}, "game"), ({"game": YSNP, "seats": "both"}, "seats")])
+def test_cards_of_a_wrong_type(tmp_path, card, entry):
+    with pytest.raises(ValueError, match=f"is damaged .policy.json: {entry} must be"):
+        named.policy(_exported(tmp_path, **card), RULES, seat=1)
 
 
 def test_published_policies_know_their_seat(zoo_dir, tmp_path, warnings):
