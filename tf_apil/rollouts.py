@@ -93,9 +93,8 @@ class Table:
                     f"cannot sit in seat {seat} of {game.game_id} ({game.observation_dim} observations, "
                     f"{game.action_dim} actions)."
                 )
-        sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
         self.game, self.policies, self.deterministic = game, list(policies), deterministic
-        self._random = [np.random.default_rng(s) for s in sequence.spawn(2)]
+        self._random = streams.spawn(seed, 2)
         self._views = {seat: view for seat, view in enumerate(views) if view is not None}
         self._observations: dict[int, np.ndarray] = {}
         self._masked: dict[int, dict[int, np.ndarray]] = {}  # by the half's start, then by seat

@@ -16,7 +16,7 @@ from comparing import assert_same, random_actions
 
 from tf_apil import games
 from tf_apil.games import batch as batch_module
-from tf_apil.games import under_way
+from tf_apil.games import engine, outcome, states, under_way
 from tf_apil.games import workers as workers_module
 from tf_apil.games.workers import Interrupted
 
@@ -207,7 +207,7 @@ def test_what_is_refused_cuts_nothing_off():
 class _Interruption:
     """Raises KeyboardInterrupt before the `moment`-th line that this thread executes in the batch and its workers."""
 
-    FILES = tuple(module.__file__ for module in (batch_module, under_way, workers_module))
+    FILES = tuple(module.__file__ for module in (batch_module, engine, outcome, states, under_way, workers_module))
 
     def __init__(self, moment: int):
         self._left, self.struck = moment, False

@@ -4,20 +4,14 @@ import contextlib
 
 import numpy as np
 import pytest
+from comparing import assert_same, random_actions
 
 from tf_apil import games
 from tf_apil.games import streams
 
-FIELDS = ("observation", "reward", "dense_reward", "done", "winner", "final_observation", "elapsed_steps", "truncated")
-
 
 def _batch(game_id: str, matches: int = 10, seed: int = 3, **kwargs):
     return contextlib.closing(games.make(game_id, matches, seed, 2, **{"physics": "draft"} | kwargs))
-
-
-def _assert_same(step, other):
-    for field in FIELDS:
-        np.testing.assert_array_equal(getattr(step, field), getattr(other, field), field)
 
 
 @pytest.mark.parametrize("game_id", games.GAMES)
@@ -33,7 +27,7 @@ def test_a_restored_batch_goes_on_to_the_bit(game_id):
         for _ in range(60):
             actions = random.uniform(-0.6, 0.6, (10, 2, batch.action_dim))
             step = batch.step(actions)
-            _assert_same(step, other.step(actions))
+            assert_same(step, other.step(actions))
             ended += step.done.sum()
         assert ended >= 10
 
@@ -52,7 +46,7 @@ def test_so_does_one_on_original_physics_whose_matches_rest_at_the_end():
         other.restore(batch.arrays())
         for _ in range(8):
             actions = random.uniform(-1, 1, (3, 2, 8))
-            _assert_same(batch.step(actions), other.step(actions))
+            assert_same(batch.step(actions), other.step(actions))
         assert batch.arena_radius(0) == other.arena_radius(0)
 
 
@@ -104,10 +98,15 @@ def test_words_that_are_no_stream():
     ("memory/elapsed", -1, "memory/elapsed is -1; a match has no negative age"),
 ])  # fmt: skip
 def test_what_no_match_can_come_to_is_refused(name, value, said):
-    batch = games.make("multicomp/RunToGoalAnts-v0", 2, physics="draft")
-    batch.reset()
-    arrays = batch.arrays()
-    arrays[name][0] = value
-    with pytest.raises(ValueError, match=said):
-        batch.restore(arrays)
-    batch.close()
+    """And changes nothing, a step under way included."""
+    with _batch("multicomp/RunToGoalAnts-v0", 8) as batch, _batch("multicomp/RunToGoalAnts-v0", 8) as untouched:
+        batch.reset()
+        untouched.reset()
+        arrays = batch.arrays()
+        arrays[name][0] = value
+        first, second = random_actions(batch, 2)
+        batch.begin(first, slice(0, 8))
+        with pytest.raises(ValueError, match=said):
+            batch.restore(arrays)
+        assert_same(batch.finish(slice(0, 8)), untouched.step(first))
+        assert_same(batch.step(second), untouched.step(second))

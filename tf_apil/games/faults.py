@@ -26,18 +26,18 @@ def without_bad(actions: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(actions).all(axis=(1, 2), keepdims=True), actions, 0)
 
 
-def blown_up(state: Snapshot, warned: np.ndarray) -> list[int]:
-    """The rows of `state` that are not finite, larger than the engine accepts, or that it has `warned` of (`[m]`)."""
+def of_states(state: Snapshot, first: int, warned: np.ndarray) -> dict[int, str]:
+    """Notes on the matches `first`, `first` + 1, ... whose states are not finite, or beyond what the engine accepts.
+
+    The engine looks before every substep, warns (`warned`, `[m]`) and resets the match's data; after the last substep
+    only we look.
+    """
     limit = mujoco.mjMAXVAL
     if not warned.any() and all(-limit < v.min() and v.max() < limit for v in (state.qpos, state.qvel)):
-        return []  # nearly always; NaN compares as false
+        return {}  # nearly always; NaN compares as false
     fine = [((values > -limit) & (values < limit)).all(axis=1) for values in (state.qpos, state.qvel)]
-    return np.flatnonzero(warned | ~np.logical_and(*fine)).tolist()
-
-
-def of_state(match: int, step: int) -> str:
-    """The note on a match whose state blew up at a step."""
-    return (
-        f"the physics of match {match} blew up at step {step}: its state was not finite or beyond {mujoco.mjMAXVAL:g}; "
-        + _CONSEQUENCE
-    )
+    return {
+        first + row: f"the physics of match {first + row} blew up at step {state.elapsed[row]}: its state was not "
+        f"finite or beyond {limit:g}; {_CONSEQUENCE}"
+        for row in np.flatnonzero(warned | ~np.logical_and(*fine)).tolist()
+    }

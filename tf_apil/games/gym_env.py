@@ -21,6 +21,8 @@ with contextlib.redirect_stderr(io.StringIO()):  # gym says that it is unmaintai
 
 from tf_apil.games.gym_originals import Originals  # isort: skip  (after gym was imported in silence)
 
+_SPACES = ("observation_space", "action_space")
+
 
 class GymMatch(Originals, gym.Env):
     """One match of a game, for both seats at once.
@@ -158,14 +160,11 @@ def register() -> None:
             gym.register(game_id, entry_point=GymMatch, kwargs={"game_id": game_id}, order_enforce=False)
         name = game_id.partition("/")[2]
         if name not in known:
-            gym.register(name, entry_point=_no_namespace, kwargs={"game_id": game_id}, order_enforce=False)
+            gym.register(name, entry_point=_no_namespace, kwargs={"name": name}, order_enforce=False)
 
 
-def _no_namespace(game_id: str) -> None:
-    raise gym.error.NameNotFound(registry.without_namespace(game_id.partition("/")[2]))
-
-
-_SPACES = ("observation_space", "action_space")
+def _no_namespace(name: str) -> None:
+    raise gym.error.NameNotFound(registry.without_namespace(name))
 
 
 def _pair(limit: np.float32, width: int) -> gym.spaces.Tuple:

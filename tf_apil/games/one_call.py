@@ -10,22 +10,22 @@ _SECONDS_AT_EXIT = 5.0
 _all: weakref.WeakSet = weakref.WeakSet()
 
 
-class Doors:
-    """Who is inside an object, in order of arrival; the first of them has it to itself.
+class Calls:
+    """The calls of an object's methods, in order of arrival; the first of them has the object to itself.
 
-    At exit of the program nobody is let in any more, and whoever is inside is waited for: a thread that comes back from
-    the engine when there is no interpreter left ends in a crash.
+    At exit of the program no call is let in any more, and the one that is under way is waited for: a thread that comes
+    back from the engine when there is no interpreter left ends in a crash.
     """
 
     def __init__(self, owner: object):
         """`owner` is the object; it is not kept alive."""
-        self.inside: dict[object, str] = {}  # {ticket: name of the call}
+        self.arrived: dict[object, str] = {}  # {ticket: name of the call}
         _all.add(self)
-        weakref.finalize(owner, _shut, self.inside)
+        weakref.finalize(owner, _wait_for_last, self.arrived)
 
 
 def alone(method: Callable) -> Callable:
-    """Makes a method one that shares its object, which has `Doors` as `_doors`, with no other such call.
+    """Makes a method one that shares its object, which has `Calls` as `_calls`, with no other such call.
 
     Raises:
         RuntimeError: another call is under way, in another thread or, in a signal handler, in the same one. Nothing was
@@ -37,33 +37,33 @@ def alone(method: Callable) -> Callable:
     def call(self, *args, **kwargs):
         # An exception such as Ctrl-C's may strike almost anywhere. So nothing has to be taken back but an entry, and
         # that by a single call into C, which none can interrupt.
-        inside, ticket = self._doors.inside, object()
+        arrived, ticket = self._calls.arrived, object()
         try:
-            inside[ticket] = name
-            first = [*inside][0]
+            arrived[ticket] = name
+            first = [*arrived][0]
             if first is not ticket:
                 raise RuntimeError(
-                    f"{name} was called while {inside.get(first, 'another call')} is under way: one thread at a time "
+                    f"{name} was called while {arrived.get(first, 'another call')} is under way: one thread at a time "
                     f"may use a {type(self).__name__}."
                 )
             return method(self, *args, **kwargs)
         finally:
-            inside.pop(ticket, None)
+            arrived.pop(ticket, None)
 
     return call
 
 
-def _shut(inside: dict[object, str]) -> None:
+def _wait_for_last(arrived: dict[object, str]) -> None:
     ticket, deadline = object(), time.monotonic() + _SECONDS_AT_EXIT
-    inside[ticket] = "the end of the program"
-    while [*inside][0] is not ticket and time.monotonic() < deadline:
+    arrived[ticket] = "the end of the program"
+    while [*arrived][0] is not ticket and time.monotonic() < deadline:
         time.sleep(0.001)
 
 
 def _forget_all() -> None:
-    """In a process that was forked: whoever was inside is in the other one."""
-    for doors in _all:
-        doors.inside.clear()
+    """In a process that was forked: the calls that were under way are in the other one."""
+    for calls in _all:
+        calls.arrived.clear()
 
 
 os.register_at_fork(after_in_child=_forget_all)

@@ -126,7 +126,7 @@ class Renderer:
         check_size(width, height)
         self.model, self.width, self.height, self._show_contacts = model, width, height, show_contacts
         self._gl = self._context = None
-        self._home = os.getpid(), threading.current_thread()
+        self._made_in = os.getpid(), threading.current_thread()
         self._camera = cameras.make(model, camera, width / height)
         self._contacts = Contacts(model)
         self._scene = mujoco.MjvScene(model, maxgeom=2000)
@@ -157,9 +157,9 @@ class Renderer:
         if self._context is None:
             raise RuntimeError("frame was called on a closed Renderer; make a new one.")
         _expect_no_fork()
-        if not self._is_at_home:
+        if not self._is_in_own_thread:
             raise RenderingUnavailable(
-                f"this Renderer was made in thread {self._home[1].name!r} and draws there alone, not in "
+                f"this Renderer was made in thread {self._made_in[1].name!r} and draws there alone, not in "
                 f"{threading.current_thread().name!r}: make one in each thread that draws."
             )
         camera, everything = self._camera.at(data), mujoco.mjtCatBit.mjCAT_ALL.value
@@ -178,7 +178,7 @@ class Renderer:
 
         In another thread than the one that made it, what it holds is only given back when the process ends.
         """
-        if not self._is_at_home:
+        if not self._is_in_own_thread:
             _keep(self)
         else:
             if self._context is not None:
@@ -189,8 +189,8 @@ class Renderer:
         self._gl = self._context = None
 
     @property
-    def _is_at_home(self) -> bool:
-        process, thread = self._home
+    def _is_in_own_thread(self) -> bool:
+        process, thread = self._made_in
         return process == os.getpid() and thread is threading.current_thread()
 
     def __enter__(self) -> "Renderer":

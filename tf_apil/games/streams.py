@@ -1,8 +1,18 @@
-"""Random streams as plain arrays, for checkpoints."""
+"""Random streams: many from one seed; as plain arrays, for checkpoints."""
 
 import numpy as np
 
 _HALF = (1 << 64) - 1
+
+
+def spawn(seed: int | np.random.SeedSequence, number: int) -> list[np.random.Generator]:
+    """So many independent streams.
+
+    Raises:
+        ValueError: a negative seed.
+    """
+    sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    return [np.random.default_rng(child) for child in sequence.spawn(number)]
 
 
 def to_array(stream: np.random.Generator) -> np.ndarray:

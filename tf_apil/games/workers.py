@@ -1,8 +1,8 @@
 """Threads that do small tasks, with the thread that wants them done lending a hand.
 
-An exception may strike the thread that waits at any moment, as that of Ctrl-C does. So of what this thread does here
-nothing must come to its end: locks are taken by `with` alone, lists and queues change by single calls of theirs, and
-`Workers.drain` makes good whatever was left.
+An exception such as Ctrl-C's may strike the thread that waits at any moment, so that nothing it does here is sure to
+come to its end. Hence it takes locks by `with` alone, changes lists and queues by single calls of theirs, and
+`Workers.drain` puts in order whatever was left.
 """
 
 import collections
@@ -24,7 +24,9 @@ class Job:
 
     def __init__(self, function: Callable[[int, int], None], items: Iterable[int], jobs: list["Job"]):
         self._function, self.items, self._jobs = function, collections.deque(items), jobs
-        self._left = [True, *[False] * len(self.items)][: len(self.items)]  # one for every task that is not done yet
+        self._left = [True, *[False] * len(self.items)][
+            : len(self.items)
+        ]  # one a task that is not done; the last: True
         self._error: BaseException | None = None
         self._cut_off = False
         self._process = os.getpid()
