@@ -152,9 +152,20 @@ def test_a_saved_model_gives_its_network_and_card_back(ours, tmp_path):
     assert named.card(str(tmp_path / "policy"))["source"] == "a test"
 
 
-def test_shipped_policies_can_be_loaded():
-    for name in named.shipped():
-        assert named.policy(name, RULES).action_dim == 17 or "YouShallNotPass" not in name
+@pytest.mark.parametrize("name", named.shipped())
+def test_shipped_policies_sit_where_their_cards_say(name):
+    card = named.card(name)
+    rules = games.get(card["game"])
+    assert card["game"] == f"multicomp/{name.split('/')[1]}" and card["about"] and card["win_rates"]
+    policy = named.policy(name, rules, seat=card["seat"])
+    shape = (2, 2, rules.observation_dim) if getattr(policy, "sees_both", False) else (2, rules.observation_dim)
+    answer = policy.act(np.zeros(shape, np.float32), policy.initial_state(2), np.random.default_rng(0), True)
+    assert answer.action.shape == (2, rules.action_dim) and np.isfinite(answer.action).all()
+
+
+def test_the_page_of_shipped_policies_has_them_all():
+    page = (named.SHIPPED / "README.md").read_text()
+    assert all(f"| `{name}` |" in page for name in named.shipped())
 
 
 @pytest.mark.parametrize(

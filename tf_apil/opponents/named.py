@@ -19,24 +19,30 @@ import re
 import tensorflow as tf
 
 import zoo_loader
-from tf_apil import games, serving
+from tf_apil import serving
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
 from tf_apil.models import policy as policy_lib
 from tf_apil.models.policy import Policy
 from tf_apil.opponents.resolved import BUILT_IN, Resolved
+from tf_apil.training import json_files
 from zoo_loader import catalogue, files
 from zoo_loader import resolve as zoo_resolve
 
 POLICY_SAVER = "policy_specs.pbtxt"  # what tf-agents' PolicySaver writes beside its SavedModel
 
+_CHECK = json_files.record(
+    {"about": json_files.text, "game": json_files.text, "seat": json_files.whole()},
+    {"env_steps": json_files.whole(), "win_rates": json_files.listed(json_files.anything)},
+)
 _STEP = re.compile(r"[0-9]+", re.ASCII)
-_SHIPPED = pathlib.Path(__file__).parent / "shipped"
+#: Of each policy that ships with the package, `<Game>-v0/<name>.npz`, its arrays, and `<name>.json`, its card.
+SHIPPED = pathlib.Path(__file__).parent / "shipped"
 
 
 def shipped() -> dict[str, pathlib.Path]:
     """The policies that ship with this package: {name: file of arrays}."""
-    return {f"tf_apil/{path.parent.name}/{path.stem}": path for path in sorted(_SHIPPED.glob("*/*.npz"))}
+    return {f"tf_apil/{path.parent.name}/{path.stem}": path for path in sorted(SHIPPED.glob("*/*.npz"))}
 
 
 def resolve(name: str, zoo_dir: str | None = None) -> Resolved:
@@ -87,9 +93,9 @@ def _resolve_shipped(name: str) -> Resolved:
         raise zoo_loader.UnknownNameError(
             f"no policy {name!r} ships with this package; there are: {', '.join(shipped())}."
         )
-    path, game = shipped()[name], "multicomp/" + name.split("/")[1]
-    seat = games.get(game).seats.index(path.stem.rpartition("-v")[0])
-    facts = {"source": name, "game": game, "seat": seat, "file_sha256": files.sha256(path)}
+    path = shipped()[name]
+    card = json_files.read(path.with_suffix(".json"), _CHECK)
+    facts = card | {"source": name, "file_sha256": files.sha256(path)}
     return Resolved(name, f"{name}{path.suffix}", zoo_loader.read_arrays(path), facts)
 
 
