@@ -4,9 +4,10 @@ tf-apil demo --root_dir=runs/demo
 """
 
 import pathlib
+import sys
 
 import gin
-from absl import flags
+from absl import flags, logging
 
 from . import gin_files, program
 
@@ -24,9 +25,10 @@ def main() -> None:
     from tf_apil import demo
 
     victim = demo.find_victim(FLAGS.zoo_dir)
-    bindings = [*FLAGS.gin_bindings, f"Task.victim = '{victim}'"]
     with gin.unlock_config():  # the user's own, parsed at the start, once more: they override the recipe
-        gin_files.parse([str(_GIN), *FLAGS.gin_file], bindings)
+        gin_files.parse([str(_GIN), *FLAGS.gin_file], [*demo.bindings(victim), *FLAGS.gin_bindings])
+    if sys.stderr.isatty() and not logging.level_debug():
+        logging.set_verbosity(logging.WARNING)  # the bar says it all
     folder = pathlib.Path(FLAGS.root_dir) / victim.replace("/", "-")
     print(f"training against {victim}; everything goes to {folder}", flush=True)
     print(demo.run(str(folder), FLAGS.zoo_dir, victim, FLAGS.matches, FLAGS.num_env_steps))

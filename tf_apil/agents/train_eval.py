@@ -27,7 +27,6 @@ from typing import Annotated
 
 import gin
 import numpy as np
-import tqdm.auto
 from absl import logging
 
 from tf_apil import arguments, games, rollouts, serving
@@ -44,7 +43,7 @@ from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import joined, under
 from tf_apil.opponents import critic, disturbances, named
 from tf_apil.opponents.mixture import Mixture
-from tf_apil.training import annealing, checkpoints, experiment, folder_lock, interruption, metrics
+from tf_apil.training import annealing, checkpoints, experiment, folder_lock, interruption, metrics, progress
 from zoo_loader import placing
 
 #: By the names that model cards give them.
@@ -75,6 +74,7 @@ def train_eval(
     num_threads: arguments.Count | None = None,
     initial_policy: str | None = None,
     learning_rate_fraction: Annotated[annealing.Weight, arguments.Range(0, 1)] = 1.0,
+    beside: str = "",
 ) -> pathlib.Path:
     """Trains until `num_env_steps`, continuing from the last checkpoint in `root_dir` where there is one.
 
@@ -96,6 +96,7 @@ def train_eval(
         initial_policy: a policy with a network to start from, instead of random weights or what the task says.
         learning_rate_fraction: of the learner's learning rates, what is in force; a number or an annealer of
             `training.annealing`, between 0 and 1. `@Linear()` is the falling rate of Guo et al. 2021.
+        beside: shown beside the learner's share of wins while it trains, for comparison.
 
     Returns:
         The folder of the last exported policy.
@@ -118,7 +119,7 @@ def train_eval(
         if run.iteration:
             logging.info("continuing %s at iteration %d of %d", root, run.iteration, total)
 
-        with tqdm.auto.tqdm(total=total, initial=run.iteration, unit="batch", disable=None) as bar:
+        with progress.Progress(total, run.iteration, task.learner, beside) as shown:
             while run.iteration < total and not stop.signal:
                 scalars = run.train_one_iteration()
                 last = run.iteration == total
@@ -130,7 +131,7 @@ def train_eval(
                     saved = run.save()
                 if run.iteration % eval_interval == 0 and not last:
                     run.export()
-                _report(bar, run, total, scalars)
+                shown.update(run.iteration, run.env_steps, scalars)
         if run.iteration > saved:
             run.save()
         log.close()
@@ -375,16 +376,3 @@ def _match_scalars(rollout: rollouts.Rollout, seat: int, opponents: list[str]) -
         if len(winner):
             scalars[f"Metrics/WinRate/{name}"] = float((winner == seat).mean())
     return scalars
-
-
-def _report(bar, run: Run, total: int, scalars: dict[str, float]) -> None:
-    """A bar on a terminal; elsewhere a plain line every tenth iteration and at every evaluation."""
-    rate = scalars.get("Metrics/WinRate", float("nan"))
-    bar.update(1)
-    bar.set_postfix_str(f"{run.task.learner} wins {rate:.2f}")
-    if bar.disable and (run.iteration % 10 == 0 or "Eval/WinRate" in scalars or run.iteration == total):
-        evaluated = f", evaluated {scalars['Eval/WinRate']:.3f}" if "Eval/WinRate" in scalars else ""
-        logging.info(
-            "iteration %d of %d, %d steps, %.0f steps/s: %s wins %.3f%s",
-            run.iteration, total, run.env_steps, scalars["Time/steps_per_second"], run.task.learner, rate, evaluated,
-        )  # fmt: skip
