@@ -65,7 +65,7 @@ def clean_gin():
 # nothing of TensorFlow has run at that time, so that a child is as good as a fresh process. It answers an order with
 # the child's process id, and an order to wait for a child with its exit status.
 _FORKING = """
-import json, os, runpy, sys, traceback
+import json, os, runpy, signal, sys, traceback
 sys.path[0] = os.getcwd()  # this checkout, wherever the children go
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 sys.stderr = open(os.devnull, "w")
@@ -80,6 +80,8 @@ for line in sys.stdin:
         continue
     child = os.fork()
     if not child:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts tests in the background without it
+        signal.alarm(600)  # one that hangs shall end, and its test fail
         os.chdir(order["cwd"])
         exec(order["before"])
         for number, name in ((1, "stdout"), (2, "stderr")):

@@ -46,7 +46,8 @@ def _python(code: str, timeout: float = 120) -> subprocess.CompletedProcess:
     One that takes longer than `timeout`, s, ends with where its threads are.
     """
     start = f"""
-        import faulthandler
+        import faulthandler, signal
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts tests in the background without it
         faulthandler.dump_traceback_later({timeout}, exit=True)
         import numpy as np
         from tf_apil import games
