@@ -189,7 +189,9 @@ def test_win_rates_and_another_export_of_an_export(run_program, tmp_path):
 ])  # fmt: skip
 def test_what_is_said_to_bad_input(one_line_error, tmp_path, flag, said):
     (tmp_path / "bad.json").write_text("[{")
-    (tmp_path / "others.json").write_text('[{"seat0": "zero", "seat1": "random"}]')
+    row = {"game": "multicomp/YouShallNotPassHumans-v0", "seat0": "zero", "seat1": "random", "matches": 2, "ties": 0,
+           "wins": [1, 1], "mean_length": 9.0, "wilson95": [[0.1, 0.9], [0.1, 0.9]]}  # fmt: skip
+    (tmp_path / "others.json").write_text(json.dumps([row]))
     arguments = ["--policy=tf_apil/YouShallNotPassHumans-v0/walker-v1", flag.format(tmp=tmp_path)]
     message = one_line_error("binaries.export_policy", f"--root_dir={tmp_path / 'policy'}", *arguments)
     assert said in message and not (tmp_path / "policy").exists()

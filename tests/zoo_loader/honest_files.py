@@ -45,8 +45,8 @@ def weights(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
 
 @contextlib.contextmanager
 def _foreign(*names: str):
-    """Classes of modules that do not exist, for as long as it takes to pickle by their names."""
-    classes, added = [], []
+    """Classes of modules that need not exist, for as long as it takes to pickle by their names."""
+    classes, added, replaced = [], [], []
     for module, name in (full.split(" ") for full in names):
         parts = module.split(".")
         for n in range(len(parts)):
@@ -55,10 +55,13 @@ def _foreign(*names: str):
                 sys.modules[part] = types.ModuleType(part)
                 added.append(part)
         classes.append(type(name, (), {"__module__": module, "__qualname__": name}))
+        replaced.append((sys.modules[module], name, getattr(sys.modules[module], name, None)))
         setattr(sys.modules[module], name, classes[-1])
     try:
         yield classes
     finally:
+        for module, name, former in replaced:
+            setattr(module, name, former) if former else delattr(module, name)
         for part in added:
             del sys.modules[part]
 
