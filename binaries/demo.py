@@ -23,6 +23,7 @@ _GIN = gin_files.ROOT / "gin" / "demo.gin"
 
 def main() -> None:
     from tf_apil import demo
+    from tf_apil.training import interruption
 
     victim = demo.find_victim(FLAGS.zoo_dir)
     with gin.unlock_config():  # the user's own, parsed at the start, once more: they override the recipe
@@ -31,7 +32,8 @@ def main() -> None:
         logging.set_verbosity(logging.WARNING)  # the bar says it all
     folder = pathlib.Path(FLAGS.root_dir) / victim.replace("/", "-")
     print(f"training against {victim}; everything goes to {folder}", flush=True)
-    print(demo.run(str(folder), FLAGS.zoo_dir, victim, FLAGS.matches, FLAGS.num_env_steps))
+    with interruption.keeping(f"what was finished is kept in {folder}; the same command goes on from there."):
+        print(demo.run(str(folder), FLAGS.zoo_dir, victim, FLAGS.matches, FLAGS.num_env_steps))
 
 
 if __name__ == "__main__":

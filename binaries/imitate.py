@@ -16,10 +16,11 @@ flags.DEFINE_integer("seed", None, "Seed of everything; else as gin says.", lowe
 
 def main() -> None:
     from tf_apil.agents.dagger import train
-    from tf_apil.training import folder_lock
+    from tf_apil.training import folder_lock, interruption
 
     given = {"seed": FLAGS.seed} if FLAGS["seed"].present else {}
-    with folder_lock.hold(FLAGS.root_dir):
+    kept = f"no student was written to {FLAGS.root_dir}; the same command begins anew."
+    with interruption.keeping(kept), folder_lock.hold(FLAGS.root_dir):
         print(f"policy: {train.train(pathlib.Path(FLAGS.root_dir) / 'policy.npz', zoo_dir=FLAGS.zoo_dir, **given)}")
 
 

@@ -29,8 +29,9 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_string("zoo_dir", None, "Folder with the original weight files; else TF_APIL_ZOO, the cache, a download.")
 
-#: What users can cause. Anything else is a defect of ours, and keeps its traceback.
+#: What users can cause, and a lack of memory. Anything else is a defect of ours, and keeps its traceback.
 USER_ERRORS = (ValueError, LookupError, OSError, RuntimeError, FloatingPointError, NotImplementedError)
+_OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError")  # Python's and numpy's, TensorFlow's
 
 
 def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_arguments: bool = False) -> None:
@@ -58,10 +59,12 @@ def run(main: Callable[..., None], configurables: Sequence[str] = (), takes_argu
             stopped = error if isinstance(error, interruption.Interrupted) else interruption.Interrupted()
             print(stopped, file=sys.stderr)
             return 128 + stopped.signal
-        except USER_ERRORS as error:
-            if logging.level_debug():
+        except Exception as error:
+            out_of_memory = any(kind.__name__ in _OUT_OF_MEMORY for kind in type(error).__mro__)
+            if logging.level_debug() or not (out_of_memory or isinstance(error, USER_ERRORS)):
                 raise
-            print(f"error: {_one_line(error)}", file=sys.stderr)
+            advice = "memory is exhausted; take smaller networks, fewer matches or fewer steps: " * out_of_memory
+            print(f"error: {advice}{_one_line(error)}", file=sys.stderr)
             return 1
 
     interruption.raise_on_sigterm()

@@ -127,6 +127,11 @@ class Program:
         out, err = ((self._folder / name).read_text() for name in ("stdout", "stderr"))
         return subprocess.CompletedProcess([], self._code, out, err)
 
+    def expect_alive(self) -> None:
+        """Fails where it has ended, whoever has not yet been told."""
+        if "Z" in pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[:1]:
+            pytest.fail(f"the program has ended: {self.wait().stderr}")
+
     def kill(self) -> None:
         """Ends it at once, unless it has ended."""
         if self._code is None:
@@ -137,6 +142,13 @@ class Program:
         self._forking.stdin.write(json.dumps(order) + "\n")
         self._forking.stdin.flush()
         return int(self._forking.stdout.readline())
+
+
+@pytest.fixture(scope="session")
+def run_program_in(_forking):
+    """As `run_program`, in a folder that is given, for fixtures of any scope: `run_program_in(folder, "binaries.NAME",
+    "--flag=value", ...)`."""
+    return lambda folder, module, *args: Program(_forking, folder, module, args).wait()
 
 
 @pytest.fixture

@@ -26,12 +26,18 @@ ENSEMBLE = [
     f"--gin_bindings=train_ape.checkpoint_interval={LONG}", "--gin_bindings=train_ape.clone_interval=0",
     f"--num_iterations={LONG}",
 ]  # fmt: skip
-PROGRAMS = {"train_adversary": TRAINING, "train_ape": ENSEMBLE}
+VICTIM = [
+    "--gin_bindings=VictimTask.victim='tf_apil/YouShallNotPassHumans-v0/walker-v1'",
+    "--gin_bindings=VictimTask.original_opponent='zero'", "--gin_bindings=VictimTask.adversaries=('random',)",
+    *(flag.replace("=Task.", "=VictimTask.") for flag in TRAINING if "victim" not in flag and "hidden" not in flag),
+]  # fmt: skip
+PROGRAMS = {"train_adversary": TRAINING, "train_ape": ENSEMBLE, "train_victim": VICTIM}
+WALKER = "--gin_bindings=train.expert='tf_apil/YouShallNotPassHumans-v0/walker-v1'"
 
 
 def _wait_for(path: pathlib.Path, program) -> None:
     while not path.exists() or not path.stat().st_size:
-        os.kill(program.pid, 0)  # it is still there
+        program.expect_alive()
         time.sleep(0.02)
 
 
@@ -42,7 +48,10 @@ def _stopped(program, number: int) -> tuple[int, list[str]]:
     return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith(("I1", "I0"))]
 
 
-@pytest.mark.parametrize("name, number", [("train_adversary", signal.SIGINT), ("train_ape", signal.SIGTERM)])
+@pytest.mark.parametrize("name, number", [
+    ("train_adversary", signal.SIGINT), ("train_ape", signal.SIGTERM),
+    pytest.param("train_victim", signal.SIGINT, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_training_saves_a_checkpoint(tmp_path, start_program, one_line_error, name, number):
     root = tmp_path / "run"
     program = start_program(f"binaries.{name}", f"--root_dir={root}", *PROGRAMS[name])
@@ -72,6 +81,47 @@ def test_evaluation_keeps_the_finished_pairings(tmp_path, start_program, run_pro
     assert code == 130
     assert said == [f"stopped by Ctrl-C: finished pairings are kept in {root}; the same command plays the others."]
     assert tables.read(root) == before and os.listdir(root) == ["results.json"]
+
+
+def test_a_student_that_is_not_finished_is_not_written(tmp_path, start_program, one_line_error):
+    args = [f"--root_dir={tmp_path / 'student'}", WALKER, "--gin_bindings=train.opponents=('zero',)",
+            "--gin_bindings=train.physics='draft'", f"--gin_bindings=train.num_iterations={LONG}"]  # fmt: skip
+    program = start_program("binaries.imitate", *args)
+    _wait_for(tmp_path / "student" / ".lock", program)
+    assert f"student is in use by process {program.pid} on " in one_line_error("binaries.imitate", *args)
+    code, said = _stopped(program, signal.SIGTERM)
+    kept = f"no student was written to {tmp_path / 'student'}; the same command begins anew."
+    assert (code, said) == (143, [f"stopped by SIGTERM: {kept}"])
+    assert not (tmp_path / "student").exists()
+
+
+# The victim of the demonstration is then the one that ships with us.
+NO_ZOO = """
+import os
+from zoo_loader import ZooFileError, download
+def no_network(entry, advice):
+    raise ZooFileError(entry.name, "no network")
+download._download = no_network
+os.environ.pop("TF_APIL_ZOO", None)
+os.environ["TF_APIL_CACHE"] = os.getcwd()
+"""
+
+
+@pytest.mark.slow
+def test_the_demonstration_keeps_what_is_finished(tmp_path, start_program):
+    """Stopped while it trains: what it has played and learnt is kept."""
+    root = tmp_path / "tf_apil-YouShallNotPassHumans-v0-walker-v1"
+    args = [f"--root_dir={tmp_path}", f"--num_env_steps={LONG}", "--matches=1", "--gin_bindings=Task.num_matches=2",
+            "--gin_bindings=Task.steps_per_match=128"]  # fmt: skip
+    program = start_program("binaries.demo", *args, before=NO_ZOO)
+    _wait_for(root / ".lock", program)
+    second = start_program("binaries.demo", *args, before=NO_ZOO).wait()
+    assert second.returncode == 1 and f"{root} is in use by process {program.pid} on " in second.stderr
+    _wait_for(root / "metrics.jsonl", program)
+    code, said = _stopped(program, signal.SIGINT)
+    assert code == 130 and said[-1].startswith(f"stopped by Ctrl-C: {root} is saved at iteration "), said
+    assert len(tables.read(root)) == 1 and metrics.read(root)[0]["iteration"] == 0
+    assert not [path for path in root.rglob(".*")]
 
 
 @pytest.mark.slow

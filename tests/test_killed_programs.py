@@ -45,6 +45,7 @@ def _kill_and_finish(start_program, program: str, root: pathlib.Path, args: list
         (root / ".lock").unlink(missing_ok=True)  # so that it tells of this one
         under_way = start_program(f"binaries.{program}", f"--root_dir={root}", *args)
         while not (root / ".lock").exists() or not (root / begun).exists():
+            under_way.expect_alive()
             time.sleep(0.02)
         time.sleep(moments.uniform(0, 2))
         under_way.kill()

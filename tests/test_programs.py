@@ -32,6 +32,9 @@ def _arguments(root, **changes) -> list[str]:
         ({"Task__num_matches": "0"}, ("num_matches is 0",)),
         ({"PPOLearner__num_minibatches": "3"}, ("16 steps cannot be cut into 3 minibatches",)),
         ({"train_eval__num_threads": "0"}, ("num_threads is 0",)),
+        ({"Task__num_matches": "1000000000000000"}, ("memory is exhausted; take smaller networks, fewer matches",)),
+        ({"Task__steps_per_match": "100000000000000"}, ("memory is exhausted; take smaller networks, fewer matches",)),
+        ({"PPOLearner__hidden": "(300000, 300000)"}, ("no more than 2147483648 could be saved: take smaller",)),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -260,7 +260,8 @@ def check_values(arrays: Mapping[str, np.ndarray], name: str) -> None:
         name: What to call the file in errors.
 
     Raises:
-        ZooFileError: A NaN or an infinity, or a filter that has counted no samples.
+        ZooFileError: A NaN or an infinity, a filter that has counted no samples, or a variance, a deviation or a sum of
+            squares that cannot be.
     """
     for key, array in arrays.items():
         num_bad = array.size - np.count_nonzero(np.isfinite(array))
@@ -278,8 +279,9 @@ def check_values(arrays: Mapping[str, np.ndarray], name: str) -> None:
             )
         if key in ("obsnorm/std", "obsnorm/clip", "retnorm/std") and not np.all(array > 0):
             raise ZooFileError(name, f"{key} is {np.min(array):g} somewhere, but must be above 0")
-        if key.endswith(("rms/var", "/variance")) and not np.all(array >= 0):
-            raise ZooFileError(name, f"{key} is negative somewhere ({np.min(array):g}); a variance cannot be")
+        if key.endswith(("rms/var", "/variance", "filter/sumsq")) and not np.all(array >= 0):
+            what = "a sum of squares" if key.endswith("sumsq") else "a variance"
+            raise ZooFileError(name, f"{key} is negative somewhere ({np.min(array):g}); {what} cannot be")
 
 
 def filter_statistics(arrays: Mapping[str, np.ndarray], prefix: str) -> tuple[np.ndarray, np.ndarray]:

@@ -490,6 +490,15 @@ def test_the_card_of_a_run_names_the_weights_it_met(tmp_path):
     assert json.loads((tmp_path / "run" / "experiment.json").read_text())["policies"] == [record]
 
 
+@pytest.mark.parametrize("file, content", [("policy.json", "[1]"), ("policy.npz", "rubbish")])
+def test_a_damaged_policy_of_the_run_itself_is_written_anew(tmp_path, file, content):
+    run = lib.Run(lib.Task(), tmp_path, None, 0, 2, None)
+    policy = run.export()
+    before = serving.load(policy).card["sha256"]
+    (policy / file).write_text(content)
+    assert serving.load(run.export()).card["sha256"] == before
+
+
 def test_win_rates_of_other_weights_do_not_get_into_a_card(tmp_path):
     """A folder of the same name, with other weights, is there already."""
     run = lib.Run(lib.Task(), tmp_path, None, 0, 2)
@@ -515,6 +524,17 @@ def test_faults_are_counted_and_told_of_once(tmp_path, clean_gin, caplog):
     (line,) = [record.getMessage() for record in caplog.records if "fault" in record.getMessage()]
     assert "wild.npz' were not finite" in line and "the adversary" not in line
     assert run.evaluate(2, "draft")["Eval/faults"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hidden", ["(1024, 1024)", str((16,) * 16)])
+def test_large_and_deep_networks_go_through_checkpoint_and_export(tmp_path, clean_gin, hidden):
+    """More bytes, and more variables, than a file from elsewhere may have."""
+    clean_gin.parse_config(f"PPOLearner.hidden = {hidden}")
+    _train(tmp_path, 1)
+    policy = _train(tmp_path, 2)
+    assert serving.load(policy).card["env_steps"] == 2 * BATCH
+    named.policy(str(tmp_path), games.get(lib.Task().game))
 
 
 def test_a_damaged_checkpoint(tmp_path):

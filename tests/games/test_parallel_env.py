@@ -112,8 +112,9 @@ def test_max_cycles_are_steps(make):
     assert _end(make(YSNP, max_cycles=7), elapsed_steps=5) == (False, False)
     with pytest.raises(ValueError, match="max_steps=7 and max_cycles=7 are the same; give one of them"):
         make(max_steps=7, max_cycles=7)
-    with pytest.raises(ValueError, match="max_cycles is 0; give at least 1"):
-        make(max_cycles=0)
+    for value in (0, -3, 2.5, "7"):
+        with pytest.raises(ValueError, match=f"max_cycles is {value!r}; it must be a whole number of at least 1"):
+            make(max_cycles=value)
 
 
 def test_a_fault_terminates(make):

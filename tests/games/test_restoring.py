@@ -91,15 +91,24 @@ def test_a_stream_goes_on(draws):
 def test_words_that_are_no_stream():
     with pytest.raises(ValueError, match=r"6 words; these are \(5,\)"):
         streams.from_array(np.zeros(5, np.uint64))
+    words = streams.to_array(np.random.default_rng(0))
+    for place, value in ((3, words[3] + np.uint64(1)), (4, 2), (5, 2**40)):
+        wrong = words.copy()
+        wrong[place] = value
+        with pytest.raises(ValueError, match="6 words are not those of a random stream"):
+            streams.from_array(wrong)
 
 
 @pytest.mark.parametrize("name, value, said", [
     ("states", 1e30, "states holds numbers above 1e"), ("states", np.nan, "states holds numbers above 1e"),
     ("memory/elapsed", -1, "memory/elapsed is -1; a match has no negative age"),
+    ("memory/elapsed", 2**40, "memory/elapsed is 1099511627776; a match of .*Sumo.* has 500 steps at most"),
+    ("memory/arena_radius", -1.0, "arena_radius must be a positive"), ("progress", -1e30, "progress holds numbers"),
+    ("memory/arena_radius", 1e30, "arena_radius must be a positive"), ("streams", 2**40, "6 words are not those"),
 ])  # fmt: skip
 def test_what_no_match_can_come_to_is_refused(name, value, said):
     """And changes nothing, a step under way included."""
-    with _batch("multicomp/RunToGoalAnts-v0", 8) as batch, _batch("multicomp/RunToGoalAnts-v0", 8) as untouched:
+    with _batch("multicomp/SumoAnts-v0", 8) as batch, _batch("multicomp/SumoAnts-v0", 8) as untouched:
         batch.reset()
         untouched.reset()
         arrays = batch.arrays()

@@ -66,6 +66,15 @@ def test_entries_that_are_not_finite_are_refused_and_nothing_is_added(value):
     assert moments.count == 1e-4 and moments.mean.tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("name, value", [("count", 0.0), ("count", -1.0), ("variance", np.array([1.0, -1e-3]))])
+def test_statistics_that_cannot_be_are_not_taken(name, value):
+    moments = RunningMoments((2,))
+    state = moments.state() | {"mean": np.ones(2), name: np.asarray(value)}
+    with pytest.raises(ValueError, match="count of running statistics must be above 0, and no variance negative"):
+        moments.restore(state)
+    assert moments.count == 1e-4 and moments.mean.tolist() == [0, 0]
+
+
 def test_state_round_trip_goes_on_the_same():
     first, second = RunningMoments((3,)), RunningMoments((3,))
     random = np.random.default_rng(0)

@@ -32,6 +32,17 @@ def test_arrays_are_copies():
     np.testing.assert_array_equal(saved["0"], [1.0, 2.0])
 
 
+def test_a_negative_count_of_updates_changes_nothing():
+    ours = _optimizer((2, 3))
+    saved = variables.arrays(ours.variables)
+    count = next(place for place, array in saved.items() if array.dtype.kind == "i")
+    wrong = {place: array + 1 for place, array in saved.items()} | {count: np.array(-1)}
+    with pytest.raises(ValueError, match=f"{count} is -1; a count of updates is not negative"):
+        variables.restore(ours.variables, wrong)
+    for place, variable in enumerate(ours.variables):
+        np.testing.assert_array_equal(variable.numpy(), saved[str(place)])
+
+
 @pytest.mark.parametrize(("saved", "message"), [
     ({"0": np.zeros(2)}, r"of another network: 1 is missing, and here \(3,\)"),
     ({"0": np.zeros(2), "1": np.zeros(4)}, r"1 is \(4,\), and here \(3,\)"),

@@ -162,6 +162,16 @@ def test_a_policy_in_another_seat_plays_with_one_warning(tmp_path, warnings):
     assert len(warnings()) == 2 and "walker-v1' was made for" in warnings()[1]
 
 
+def test_a_network_to_train_on_from_another_seat_is_told_of(tmp_path, warnings):
+    name = _exported(tmp_path, game=YSNP, seat=0)
+    assert named.resolve(name).model().action_dim == A
+    assert named.resolve(name).model(RULES, 0).action_dim == A
+    named.resolve(name).model(games.get("multicomp/SumoAnts-v0"), 1)  # which a learner refuses
+    assert not warnings()
+    named.resolve(name).model(RULES, 1)
+    assert len(warnings()) == 1 and f"seat 0; here it plays {YSNP}, seat 1" in warnings()[0]
+
+
 def test_a_policy_in_another_game(tmp_path, warnings):
     """RunToGoalHumans has observations of the same width."""
     name = _exported(tmp_path, game=YSNP, seat=0)

@@ -1,5 +1,6 @@
 """The folder of an exported policy: its card, that it is written whole or not at all, and what is said of damage."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -65,6 +66,18 @@ def test_what_is_given_goes_into_the_card(model, tmp_path):
 
 
 # Writing.
+
+
+def test_what_could_not_be_exported_is_refused(model, monkeypatch):
+    module, size = importlib.import_module("tf_apil.serving.export"), sum(a.nbytes for a in model.arrays().values())
+    monkeypatch.setattr(module, "_MAX_WEIGHT_BYTES", size)
+    serving.check(model)
+    monkeypatch.setattr(module, "_MAX_WEIGHT_BYTES", size - 1)
+    with pytest.raises(ValueError, match=f"the policy has {size} bytes of weights, and could not be exported"):
+        serving.check(model)
+    monkeypatch.setattr(module.files, "OWN", module.files.OWN._replace(members=len(model.arrays())))
+    with pytest.raises(ValueError, match="variables are too many for one file"):
+        serving.check(model)
 
 
 def test_a_folder_that_is_no_policy_is_not_overwritten(model, tmp_path):

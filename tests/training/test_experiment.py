@@ -129,3 +129,14 @@ def test_a_run_from_before_a_setting_existed(tmp_path):
     claim(tmp_path / "new", new | {"Task.dense_weight": 1.0})
     with pytest.raises(ExperimentMismatch, match="Task.dense_weight is 1.0 there, 0.1 here"):
         claim(tmp_path / "new", new)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "policies"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_file_in_the_place_of_a_folder_is_told_before_anything_is_played(tmp_path, name, begun):
+    if begun:
+        claim(tmp_path, _SETTINGS)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ExperimentMismatch, match=f"{name} is no folder, and runs keep theirs there"):
+        claim(tmp_path, _SETTINGS)
+    assert (tmp_path / name).read_text() == "mine" and (tmp_path / "experiment.json").exists() == begun

@@ -99,6 +99,15 @@ def test_a_lock_that_does_not_tell_its_owner(tmp_path, holder, content):
             pass
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_something_else_in_the_place_of_the_lock_stays(tmp_path, make):
+    make(tmp_path / folder_lock.FILE)
+    with pytest.raises(FileExistsError, match="a special file in the lock's place: move it away"):
+        with folder_lock.hold(tmp_path):
+            pass
+    assert (tmp_path / folder_lock.FILE).exists() and not folder_lock._held
+
+
 def test_a_lock_file_that_leads_elsewhere_is_not_written_through(tmp_path):
     (tmp_path / "thesis").write_text("mine")
     (tmp_path / "run").mkdir()

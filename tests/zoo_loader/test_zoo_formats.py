@@ -100,6 +100,13 @@ def test_arrays_that_fit_no_layout(make_arrays):
             formats.architecture_of_arrays(broken, "x")
 
 
+def test_sums_of_squares_and_variances_are_not_negative():
+    for key in ("obsfilter/sumsq", "retfilter/sumsq", "obsrms/var", "normalizer/variance", "a/normalizer/variance"):
+        formats.check_values({key: np.zeros(2)}, "x")
+        with pytest.raises(ZooFileError, match=rf"{key} is negative somewhere \(-0.5\)"):
+            formats.check_values({key: np.array([1, -0.5])}, "x")
+
+
 def test_filter_statistics_by_hand():
     # Samples 1, 2, 3, 6: mean 12 / 4 = 3, variance 50 / 4 - 9 = 3.5. Constant samples: the variance is raised to 0.01.
     arrays = {"f/sum": np.float32([12, 20]), "f/sumsq": np.float32([50, 100]), "f/count": np.float32(4)}

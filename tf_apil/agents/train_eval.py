@@ -19,6 +19,7 @@ learner, is a class that gin names. All learners have the same few methods:
 | retraining of a policy of the zoo, recurrent ones too | `finetune.learner.FineTuneLearner` |
 """
 
+import contextlib
 import os
 import pathlib
 import time
@@ -174,7 +175,7 @@ class Run:
             "critic_weight": annealing.of(getattr(task, "critic_weight", 0.0)),
         }
         self._start = self._found[initial_policy] if initial_policy else None
-        self.learner = self._make_learner(learner, self._start.model() if self._start else None)
+        self.learner = self._make_learner(learner, self._start.model(self._rules, task.seat) if self._start else None)
         self._learning_rates = [(o, float(o.learning_rate)) for o in self.learner.optimizers]
         self.iteration = 0
         self._at_fault: set[tuple[str, ...]] = set()  # whose faults were told of
@@ -329,9 +330,10 @@ class Run:
         if self._evaluated[0] == self.iteration:
             card["win_rates"] = self._evaluated[1]
         elif (path / serving.CARD).exists():  # a run that had ended and is exported once more
-            before, arrays = serving.read(path)
-            if named_arrays.sha256(arrays) == named_arrays.sha256(self.learner.model.arrays()):
-                card["win_rates"] = before.get("win_rates", [])
+            with contextlib.suppress(ValueError):  # a damaged policy, which is replaced, tells no win rates
+                before, arrays = serving.read(path)
+                if named_arrays.sha256(arrays) == named_arrays.sha256(self.learner.model.arrays()):
+                    card["win_rates"] = before.get("win_rates", [])
         return serving.export(self.learner.model, path, card)
 
     def _seat(self, seed: np.random.SeedSequence) -> rollouts.Table:

@@ -8,6 +8,7 @@ observations, rewards, terminations, truncations, infos = env.step(actions)
 
 import numpy as np
 
+from tf_apil import arguments
 from tf_apil.games import rendering
 from tf_apil.games.match import Match
 
@@ -68,8 +69,7 @@ class ParallelMatch(pettingzoo.ParallelEnv):
         if max_cycles is not None:
             if max_steps is not None:
                 raise ValueError(f"max_steps={max_steps} and max_cycles={max_cycles} are the same; give one of them.")
-            if max_cycles < 1:
-                raise ValueError(f"max_cycles is {max_cycles}; give at least 1, or None.")
+            arguments.check("max_cycles", max_cycles, arguments.kind_of(arguments.Count | None))
             max_steps = max_cycles
         if render_mode not in (None, *RENDER_MODES):
             raise ValueError(f"render mode {render_mode!r} does not exist here; use None or 'rgb_array'.")

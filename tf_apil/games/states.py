@@ -159,6 +159,16 @@ class States:
             raise ValueError(f"states holds numbers above {mujoco.mjMAXVAL:g}, which no match can come to.")
         if (elapsed < 0).any():
             raise ValueError(f"memory/elapsed is {elapsed.min()}; a match has no negative age.")
+        limit = self.game.max_episode_steps
+        if limit is not None and (elapsed > limit).any():
+            raise ValueError(f"memory/elapsed is {elapsed.max()}; a match of {self.game_id} has {limit} steps at most.")
+        if not (np.abs(arrays["progress"]) <= mujoco.mjMAXVAL).all():
+            raise ValueError(f"progress holds numbers above {mujoco.mjMAXVAL:g}, which no match can come to.")
+        radius = arrays["memory/arena_radius"] if self.game.has_arena else np.ones(1)
+        if not ((radius > 0) & (radius <= mujoco.mjMAXVAL)).all():
+            raise ValueError("memory/arena_radius must be a positive number of metres everywhere.")
+        for words in arrays["streams"]:
+            streams.from_array(words)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Takes what `arrays` gave."""

@@ -27,11 +27,13 @@ def from_array(words: np.ndarray) -> np.random.Generator:
     """The stream that `to_array` told of.
 
     Raises:
-        ValueError: `words` are not `[6]`.
+        ValueError: `words` are not `[6]`, or not those of a stream.
     """
     if np.shape(words) != (6,):
         raise ValueError(f"a random stream is saved as 6 words; these are {np.shape(words)}.")
     high, low, high_increment, low_increment, has_uint32, uinteger = (int(word) for word in words)
+    if not (has_uint32 in (0, 1) and 0 <= uinteger < 1 << 32 and low_increment % 2):
+        raise ValueError("these 6 words are not those of a random stream.")
     stream = np.random.PCG64()
     stream.state = {
         "bit_generator": "PCG64",

@@ -1,5 +1,6 @@
 """The network that learns: separate tanh towers for policy and value behind a running observation normaliser."""
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil.models import normalizers, shapes
+from zoo_loader import files
 
 
 class PolicyOutput(NamedTuple):
@@ -48,6 +50,18 @@ class RunningNormalizer(tf.keras.layers.Layer):
         self.variance.assign(variance)
 
 
+def _check_size(observation_dim: int, action_dim: int, hidden: tuple[int, ...]) -> None:
+    """Tells before weights are drawn, which takes hours for very large layers."""
+    layers = (observation_dim, *hidden)
+    num_weights = (layers[-1] + 1) * (action_dim + 1)
+    num_weights += sum(2 * (before + 1) * here for before, here in itertools.pairwise(layers))
+    if 4 * num_weights > files.OWN.file_bytes:
+        raise ValueError(
+            f"a network of hidden={hidden} has {4 * num_weights} bytes of weights, and no more than "
+            f"{files.OWN.file_bytes} could be saved: take smaller networks."
+        )
+
+
 class ActorCritic(tf.keras.Model):
     """Gaussian policy and value function of one seat, as Stable Baselines' MlpPolicy lays them out.
 
@@ -61,7 +75,12 @@ class ActorCritic(tf.keras.Model):
     def __init__(
         self, observation_dim: int, action_dim: int, hidden: tuple[int, ...] = (64, 64), seed: int = 0, **kwargs
     ):
-        """Creates all variables; `seed` decides the weights."""
+        """Creates all variables; `seed` decides the weights.
+
+        Raises:
+            ValueError: it would have more weights than a file of ours may hold.
+        """
+        _check_size(observation_dim, action_dim, tuple(hidden))
         super().__init__(**kwargs)
         self.observation_dim, self.action_dim, self.hidden = observation_dim, action_dim, tuple(hidden)
         seeds = iter(np.random.SeedSequence(seed).generate_state(2 * len(hidden) + 2).tolist())

@@ -44,7 +44,13 @@ class RunningMoments:
         return {"mean": self.mean, "variance": self.variance, "count": np.asarray(self.count)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Takes what `state` gave."""
+        """Takes what `state` gave.
+
+        Raises:
+            ValueError: a count or a variance that cannot be; nothing has changed then.
+        """
+        if not (state["count"] > 0 and np.all(np.asarray(state["variance"]) >= 0)):
+            raise ValueError("the count of running statistics must be above 0, and no variance negative.")
         self.mean, self.variance = np.array(state["mean"]), np.array(state["variance"])
         self.count = float(state["count"])
 
@@ -86,7 +92,7 @@ class RewardScaler:
         """Takes what `state` gave.
 
         Raises:
-            ValueError: it is of another number of matches.
+            ValueError: it is of another number of matches, or of statistics that cannot be.
         """
         if np.shape(state["running"]) != self._running.shape:
             raise ValueError(f"returns of {len(state['running'])} matches were saved; there are {len(self._running)}.")

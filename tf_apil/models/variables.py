@@ -17,9 +17,12 @@ def restore(variables: Sequence[tf.Variable], saved: Mapping[str, np.ndarray]) -
     """Takes what `arrays` gave; nothing is changed where it does not fit.
 
     Raises:
-        ValueError: there are more or fewer of them, or a shape is another.
+        ValueError: there are more or fewer of them, a shape is another, or a count of updates is negative.
     """
     own = {str(place): tuple(variable.shape) for place, variable in enumerate(variables)}
     check_fit(dict(saved), own, "network", "They are of other sizes, or of other settings.")
+    for place, variable in enumerate(variables):
+        if variable.dtype.is_integer and np.any(np.asarray(saved[str(place)]) < 0):
+            raise ValueError(f"{place} is {np.min(saved[str(place)])}; a count of updates is not negative.")
     for place, variable in enumerate(variables):
         variable.assign(saved[str(place)])

@@ -93,16 +93,23 @@ class Resolved:
         """
         policy = self._policy(game)
         policy.identity = self.record
-        if game is not None and (policy.observation_dim, policy.action_dim) == (game.observation_dim, game.action_dim):
-            self._warn_of(game, seat)
+        self._warn_of(policy, game, seat)
         return policy
 
-    def model(self) -> tf.keras.Model:
+    def model(self, game: type[Game] | Game | GameBatch | None = None, seat: int | None = None) -> tf.keras.Model:
         """Makes the Keras network: for export, and to train on from.
+
+        Args:
+            game, seat: that it is to play, as of `policy`, with the same warning.
 
         Raises:
             ValueError: it has none (`zero`, `random`), or the arrays are of no known network.
         """
+        model = self._model()
+        self._warn_of(model, game, seat)
+        return model
+
+    def _model(self) -> tf.keras.Model:
         if self.arrays is None:
             raise ValueError(f"{self.name!r} has no network to export.")
         if policy_lib.FLAG in self.arrays:
@@ -125,7 +132,13 @@ class Resolved:
             return serving.policy_of(self.folder, dict(self.facts), self.arrays)
         return policy_lib.from_arrays(self.name, self.arrays)
 
-    def _warn_of(self, game: type[Game] | Game | GameBatch, seat: int | None) -> None:
+    def _warn_of(
+        self, network: Policy | tf.keras.Model, game: type[Game] | Game | GameBatch | None, seat: int | None
+    ) -> None:
+        """Warns where `network`, ours, fits the game but was not made for it; of one that does not fit, errors tell."""
+        sizes = network.observation_dim, network.action_dim
+        if game is None or sizes != (game.observation_dim, game.action_dim):
+            return
         made_for, seats = self.facts.get("game"), self._seats
         here = getattr(game, "game_id", None) or games.id_of(game)
         if not isinstance(made_for, str) or here is None:

@@ -46,11 +46,15 @@ def claim(root_dir: pathlib.Path, settings: dict, policies: Sequence[Mapping] = 
 
     Raises:
         PolicyChanged: a name stands for other weights than it did.
-        ExperimentMismatch: the folder holds another experiment; the message lists what differs.
+        ExperimentMismatch: the folder holds another experiment, and the message lists what differs; or a file lies
+            where a run keeps its checkpoints or policies.
     """
     root_dir = pathlib.Path(root_dir)
     root_dir.mkdir(parents=True, exist_ok=True)
     path = root_dir / _FILE
+    for name in ("checkpoints", "policies"):
+        if os.path.lexists(root_dir / name) and not (root_dir / name).is_dir():
+            raise ExperimentMismatch(f"{root_dir / name} is no folder, and runs keep theirs there: move it away.")
     settings = json.loads(json.dumps(settings | ({_POLICIES: list(policies)} if policies else {})))
     if not os.path.lexists(path):
         others = [p.name for p in root_dir.iterdir() if p.name in ("checkpoints", "metrics.jsonl", "policies")]

@@ -40,7 +40,7 @@ def hold(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     Raises:
         FolderInUse: another process or thread holds it; the message tells which.
-        OSError: the folder cannot be made or written to.
+        OSError: the folder cannot be made or written to, or something else than a file lies in the lock's place.
     """
     folder = pathlib.Path(folder)
     is_new = not folder.exists()
@@ -85,6 +85,8 @@ def one_writer(function: Callable) -> Callable:
 def _locked(path: pathlib.Path, folder: pathlib.Path) -> int | None:
     """A descriptor of the lock file, locked; None where that cannot be done."""
     while True:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise FileExistsError(f"{path} is a link, a folder or a special file in the lock's place: move it away.")
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-from conftest import Program
 
 import zoo_loader
 from tf_apil.agents.ape import report
@@ -85,11 +84,11 @@ def _arguments(root, *bindings: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, _forking):
+def finished(tmp_path_factory, run_program_in):
     """Its folder and what the program printed. (`run_program` is of each test; this is of all.)"""
     root, cwd = tmp_path_factory.mktemp("runs") / "finished", tmp_path_factory.mktemp("cwd")
     args = [*_arguments(root, CLONES, "train_ape.report_steps = 80"), "--num_iterations=6", "--seed=5"]
-    done = Program(_forking, cwd, PROGRAM, args).wait()
+    done = run_program_in(cwd, PROGRAM, *args)
     assert done.returncode == 0, done.stderr
     return root, done.stdout
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import zoo_loader
+from tf_apil import serving
 from tf_apil.agents.dagger import train
 from tf_apil.agents.dagger.learner import DaggerLearner
 from tf_apil.models.actor_critic import ActorCritic
@@ -21,6 +22,17 @@ def test_the_divergence_of_the_first_fit():
     divergence = learner.add(observation, mean, log_std.astype(np.float32))
     start = learner.model(observation).mean.numpy()
     assert divergence == pytest.approx((((mean - start) ** 2) / (2 * 0.25)).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("samples", [1, 6, 7, 8, 19])
+def test_fewer_samples_than_a_minibatch_are_one(samples):
+    """Every fit moves the weights, and tells a divergence."""
+    learner = DaggerLearner(3, 2, seed=0, num_epochs=1, minibatch_size=7)
+    before = learner.model.arrays()
+    observation = np.random.default_rng(0).normal(size=(samples, 3)).astype(np.float32)
+    divergence = learner.add(observation, np.full((samples, 2), 0.5, np.float32), np.zeros(2, np.float32))
+    assert divergence > 0
+    assert (learner.model.arrays()["policy_mean/bias"] != before["policy_mean/bias"]).any()
 
 
 def test_a_student_becomes_its_expert():
@@ -53,6 +65,27 @@ def test_the_loop_writes_a_policy(tmp_path):
     with pytest.raises(ValueError, match="no Gaussian distribution of one observation's action.* it is a RandomPolicy"):
         train.train(tmp_path / "other.npz", **(settings | {"expert": "random"}))
     assert not (tmp_path / "other.npz").exists()
+
+
+@pytest.fixture
+def nothing_is_played(monkeypatch):
+    monkeypatch.setattr("tf_apil.rollouts.collect", lambda *args: pytest.fail("a match was played"))
+
+
+def test_a_student_that_is_too_large_for_its_file_is_refused(tmp_path, clean_gin, nothing_is_played):
+    clean_gin.parse_config("DaggerLearner.hidden = (2200, 2200)")
+    shipped = "tf_apil/YouShallNotPassHumans-v0/walker-v1"
+    with pytest.raises(ValueError, match="the student could not be saved .*: take smaller networks"):
+        train.train(tmp_path / "policy.npz", expert=shipped, opponents=("zero",), num_matches=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_arrays_of_an_exported_policy_are_not_overwritten(tmp_path, nothing_is_played):
+    model = ActorCritic(380, 17, (8,))
+    serving.export(model, tmp_path, {})
+    with pytest.raises(FileExistsError, match="holds an exported policy, and policy.npz is a part of it"):
+        train.train(tmp_path / "policy.npz", opponents=("zero",))
+    assert serving.read(tmp_path)[1]["log_std"].shape == (17,)
 
 
 def test_a_recurrent_expert_is_refused(tmp_path):

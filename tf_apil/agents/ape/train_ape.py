@@ -103,7 +103,8 @@ def train_ape(
                 f"{root} is saved at iteration {run.iteration} of {num_iterations}; the same command continues it."
             )
         steps = dict(zip(CLONES, (report_steps, report_recurrent_steps), strict=True))
-        return report.write(root, run.learner, {m: n for m, n in steps.items() if n}, report_episodes, seed)
+        with interruption.keeping(f"{root} is trained to its end; the same command writes the report."):
+            return report.write(root, run.learner, {m: n for m, n in steps.items() if n}, report_episodes, seed)
 
 
 class Run:

@@ -30,7 +30,8 @@ class DaggerLearner:
         num_epochs: arguments.Count = 25,
         minibatch_size: arguments.Count = 1024,
     ):
-        """Builds the network; `num_epochs` passes over all observations follow each `add`."""
+        """Builds the network; `num_epochs` passes over all observations follow each `add`, in minibatches of
+        `minibatch_size`, or of all observations while they are fewer."""
         self.model = ActorCritic(observation_dim, action_dim, hidden, seed=seed, name="actor_critic")
         self._observations = normalizers.RunningMoments((observation_dim,))
         self._optimizer = optimizers.Adam(learning_rate)
@@ -68,8 +69,8 @@ class DaggerLearner:
         divergence = 0.0
         for _ in range(self._num_epochs):
             order = self._random.permutation(len(target))
-            usable = len(order) // self._minibatch_size * self._minibatch_size
-            batches = order[:usable].reshape(-1, min(self._minibatch_size, len(order))).astype(np.int32)
+            size = min(self._minibatch_size, len(order))
+            batches = order[: len(order) // size * size].reshape(-1, size).astype(np.int32)
             divergence = float(self._fit(z, target, tf.constant(log_std), tf.constant(batches)))
         return divergence
 

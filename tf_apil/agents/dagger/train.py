@@ -9,11 +9,12 @@ import numpy as np
 from absl import logging
 
 import zoo_loader
-from tf_apil import arguments, games, rollouts
+from tf_apil import arguments, games, rollouts, serving
 from tf_apil.agents.dagger.learner import DaggerLearner
 from tf_apil.agents.task import GameId, PhysicsName
 from tf_apil.models.policy import Policy
 from tf_apil.opponents import named
+from zoo_loader import files
 
 
 @gin.configurable
@@ -54,8 +55,11 @@ def train(
 
     Raises:
         ValueError, LookupError, OSError: an expert that cannot be imitated, a wrong name, a file that cannot be had or
-            written.
+            written, a student too large for its file. What can be told before the first match is told then.
+        FileExistsError: `path` is a part of an exported policy.
     """
+    path = pathlib.Path(path)
+    _check_place(path)
     rules = games.get(game)
     found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys((expert, *opponents))}
     teacher = found[expert].policy(rules, seat)
@@ -64,6 +68,7 @@ def train(
     for name, policy in found.items():
         logging.info("%s is %s, SHA-256 of its weights %s", name, policy.path or "built in", policy.sha256)
     learner = DaggerLearner(rules.observation_dim, rules.action_dim, seed)
+    _check_size(learner)
     for iteration in range(num_iterations):
         player = learner.policy() if iteration else teacher
         seen, won, ended = [], 0, 0
@@ -85,10 +90,25 @@ def train(
             "iteration %d of %d: %s won %d of %d ended matches; KL after the fit %.4f",
             iteration + 1, num_iterations, player.name, won, ended, divergence,
         )  # fmt: skip
-    path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     zoo_loader.write_arrays(path, learner.model.arrays())
     return path
+
+
+def _check_place(path: pathlib.Path) -> None:
+    """Refuses to write over the arrays of an exported policy, whose card would then be of other weights."""
+    if serving.is_policy(path.parent) and path.name == serving.ARRAYS:
+        raise FileExistsError(
+            f"{path.parent} holds an exported policy, and {path.name} is a part of it: give another folder."
+        )
+
+
+def _check_size(learner: DaggerLearner) -> None:
+    """Refuses a student whose file could not be read back."""
+    try:
+        files.check_writable(learner.model.arrays())
+    except ValueError as error:
+        raise ValueError(f"the student could not be saved ({error}): take smaller networks.") from None
 
 
 def _check_teacher(teacher: Policy) -> None:
