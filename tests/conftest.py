@@ -127,9 +127,13 @@ class Program:
         out, err = ((self._folder / name).read_text() for name in ("stdout", "stderr"))
         return subprocess.CompletedProcess([], self._code, out, err)
 
+    def has_ended(self) -> bool:
+        """Whether it has, even if nobody has waited for it yet."""
+        return "Z" in pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[:1]
+
     def expect_alive(self) -> None:
-        """Fails where it has ended, whoever has not yet been told."""
-        if "Z" in pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[:1]:
+        """Fails where it has ended."""
+        if self.has_ended():
             pytest.fail(f"the program has ended: {self.wait().stderr}")
 
     def kill(self) -> None:
