@@ -53,6 +53,7 @@ class Contest:
 
     learner = "learner"  # what it is called in texts
     annealed = ("dense_fraction", "opponent_action_noise")  # the settings that may change over a run
+    critic_weight = 0.0  # no critic shapes the reward, but for a `Task` that says so
 
     @property
     def seat(self) -> int:

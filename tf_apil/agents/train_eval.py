@@ -172,7 +172,7 @@ class Run:
             "dense_fraction": annealing.of(task.dense_fraction),
             "noise": annealing.of(task.opponent_action_noise),
             "learning_rate_fraction": annealing.of(learning_rate_fraction),
-            "critic_weight": annealing.of(getattr(task, "critic_weight", 0.0)),
+            "critic_weight": annealing.of(task.critic_weight),
         }
         self._start = self._found[initial_policy] if initial_policy else None
         self.learner = self._make_learner(learner, self._start.model(self._rules, task.seat) if self._start else None)
