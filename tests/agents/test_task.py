@@ -71,6 +71,7 @@ def test_settings_that_cannot_be(kind, setting, said):
 @pytest.mark.parametrize("setting, said", [
     ({"critic_weight": -1.0}, "Task.critic_weight is -1.0; it must be .* of at least 0"),
     ({"critic_scale": 0.0}, "Task.critic_scale is 0.0; it must be a finite number above 0"),
+    ({"critic": "ysnp/walker"}, "Task.critic is 'ysnp/walker', and with Task.critic_weight = 0 nobody asks it"),
 ])  # fmt: skip
 def test_attacks_that_cannot_be(setting, said):
     with pytest.raises(ValueError, match=said):

@@ -254,13 +254,19 @@ def test_a_learning_rate_of_nothing_moves_no_weight(tmp_path, clean_gin, name):
     assert len(moved[1.0]) > 0.7 * len(before)  # an imitator that is cloned has no use for its V
 
 
-def test_the_victims_critic_shapes_the_reward(tmp_path):
-    """What the learner is given at weight w, less what it is given at weight 0, is w (gamma Phi(s') - Phi(s))."""
-    rewards = {}
+@pytest.mark.parametrize("another", [False, True])
+def test_the_victims_critic_shapes_the_reward(tmp_path, another):
+    """What the learner is given at weight w, less what it is given at weight 0, is w (gamma Phi(s') - Phi(s)); with
+    the values of the victim's own critic, or of that of a policy that the task names."""
+    rewards, victim = {}, "tf_apil/YouShallNotPassHumans-v0/walker-v1"
+    arrays, judge = named.resolve(victim).arrays, None
+    if another:
+        arrays, judge = ActorCritic(380, 17, (8,), seed=5).arrays(), str(tmp_path / "another.npz")
+        zoo_loader.write_arrays(judge, arrays)
 
     def shaped(weight: float):
         """A run after its first rollout, and that rollout; the learner only looks on."""
-        task = lib.Task(victim="tf_apil/YouShallNotPassHumans-v0/walker-v1", critic_weight=weight, physics="draft",
+        task = lib.Task(victim=victim, critic=judge if weight else None, critic_weight=weight, physics="draft",
                         num_matches=2, steps_per_match=16)  # fmt: skip
         run, seen = lib.Run(task, tmp_path / str(weight), None, 0, 2, None, lib.PPOLearner, BATCH), []
 
@@ -277,6 +283,9 @@ def test_the_victims_critic_shapes_the_reward(tmp_path):
     run, rollout = shaped(3.0)
     value = np.concatenate([rollout.other_info["value"], run.table.values(1)[None]])
     assert value.std() > 0 and not rollout.done.any()
+    seen = rollout.observation[:, :, 1].reshape(-1, 380)
+    by_keras = ActorCritic.from_arrays(arrays)(seen).value.numpy().reshape(16, 2)
+    np.testing.assert_allclose(rollout.other_info["value"], by_keras, atol=1e-4)
     expected = 3.0 * 0.01 * (value[:-1] - 0.99 * value[1:])
     np.testing.assert_allclose(rewards[3.0][..., 0] - rewards[0.0][..., 0], expected, atol=1e-6)
     np.testing.assert_array_equal(rewards[3.0][..., 1], rewards[0.0][..., 1])

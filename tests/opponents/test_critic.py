@@ -52,6 +52,26 @@ def test_who_has_no_critic():
             critic.WithCritic(named.policy(name, game))
 
 
+def test_the_critic_of_another_policy():
+    """It is asked about what the policy that plays sees; the play stays as it was."""
+    player, judge = (policy_lib.from_arrays(str(seed), ActorCritic(5, 2, (4,), seed=seed).arrays()) for seed in (1, 2))
+    policy, observation = critic.WithCritic(player, judge), _observations(5)[0]
+    answer = policy.act(observation, None, np.random.default_rng(0), False)
+    assert policy.name == "1"
+    np.testing.assert_array_equal(answer.info["value"], critic.WithCritic(judge).value(observation, None))
+    np.testing.assert_array_equal(answer.action, player.act(observation, None, np.random.default_rng(0), False).action)
+
+
+def test_critics_that_cannot_be_asked(zoo_dir):
+    player = policy_lib.from_arrays("player", ActorCritic(137, 8, (4,)).arrays())
+    other = policy_lib.from_arrays("other", ActorCritic(5, 8, (4,)).arrays())
+    with pytest.raises(ValueError, match="the critic of 'other' takes 5 observations; 'player' sees 137"):
+        critic.WithCritic(player, other)
+    recurrent = policy_lib.from_arrays("memory", zoo_loader.load("sumo_ants/v1", zoo_dir=zoo_dir).arrays())
+    with pytest.raises(ValueError, match="the critic of 'memory' is recurrent"):
+        critic.WithCritic(player, recurrent)
+
+
 def test_in_a_rollout():
     """What the other seat's policy keeps is in the rollout; behind noise on its actions, too."""
     game = games.make("multicomp/YouShallNotPassHumans-v0", 2, seed=0, num_threads=1, physics="draft")

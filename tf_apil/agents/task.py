@@ -54,6 +54,7 @@ class Contest:
     learner = "learner"  # what it is called in texts
     annealed = ("dense_fraction", "opponent_action_noise")  # the settings that may change over a run
     critic_weight = 0.0  # no critic shapes the reward, but for a `Task` that says so
+    critic = None  # of nobody
 
     @property
     def seat(self) -> int:
@@ -110,9 +111,12 @@ class Task(Contest):
     Attributes: those of `Contest`, and
 
         victim_deterministic: whether the victim acts by its mean while the adversary trains.
-        critic_weight: w, how much the victim's own critic shapes the adversary's reward,
+        critic_weight: w, how much a critic of the victim shapes the adversary's reward,
             r' = r + w (gamma Phi(s') - Phi(s))  with  Phi(s) = -critic_scale V_victim(s)  (`agents.shaping`); a number
-            or an annealer. White-box: it reads the victim's value network. 0: not at all.
+            or an annealer. 0: not at all.
+        critic: whose critic is V_victim, a policy's name. None: the victim's own, which is white-box: it reads the
+            victim's value network. A critic fitted to the returns of matches that were watched reads no weights
+            (`agents.dagger.train`, `values="returns"`).
         critic_scale: from the units of the critic's values to those of the adversary's reward. The zoo's critics tell
             the game's reward, which the adversary's is 0.01 of.
     """
@@ -120,9 +124,18 @@ class Task(Contest):
     victim_deterministic: bool = False
     critic_weight: Annotated[annealing.Weight, arguments.Range(least=0)] = 0.0
     critic_scale: arguments.Positive = 0.01
+    critic: str | None = None
 
     learner = "adversary"
     annealed = (*Contest.annealed, "critic_weight")
+
+    def __post_init__(self):
+        """Raises ValueError where a critic is named that nobody asks."""
+        if self.critic is not None and annealing.of(self.critic_weight).range == (0, 0):
+            raise ValueError(
+                f"Task.critic is {self.critic!r}, and with Task.critic_weight = 0 nobody asks it: give a weight, or "
+                "leave the critic at None."
+            )
 
     @property
     def seat(self) -> int:

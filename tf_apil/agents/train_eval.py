@@ -165,9 +165,11 @@ class Run:
         self.num_iterations = -(-num_env_steps // task.batch_size)
         self._rules = games.get(task.game)
         initial_policy = initial_policy or task.initial_policy
-        names = [*task.opponents, *([initial_policy] if initial_policy else [])]
+        names = [*task.opponents, *(name for name in (initial_policy, task.critic) if name)]
         self._found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys(names)}
         self._opponents = {name: self._found[name].policy(self._rules, 1 - task.seat) for name in task.opponents}
+        asked = self._found[task.critic] if task.critic else None
+        self._critic = asked and asked.policy(self._rules, 1 - task.seat)
         self._annealers = {
             "dense_fraction": annealing.of(task.dense_fraction),
             "noise": annealing.of(task.opponent_action_noise),
@@ -252,7 +254,7 @@ class Run:
         }  # fmt: skip
 
     def _critic_difference(self, rollout: rollouts.Rollout) -> np.ndarray:
-        """`[T, M]`, what the victim's critic adds to the adversary's reward at weight 1."""
+        """`[T, M]`, what the critic of the victim adds to the adversary's reward at weight 1."""
         scale, now = -self.task.critic_scale, self.table.values(1 - self.task.seat)
         return shaping.potential_difference(
             scale * rollout.other_info["value"],
@@ -350,7 +352,7 @@ class Run:
         policies = list(self._opponents.values())
         opponent = policies[0] if len(policies) == 1 else Mixture(policies, list(self.task.opponents.values()))
         if self._annealers["critic_weight"].range != (0, 0):
-            opponent = critic.WithCritic(opponent)
+            opponent = critic.WithCritic(opponent, self._critic)
         noise = self._annealers["noise"]
         if noise.range == (0, 0):
             return opponent

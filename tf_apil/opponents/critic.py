@@ -1,4 +1,4 @@
-"""A frozen policy that also tells what its own critic thinks of every observation: white-box access to a victim."""
+"""A frozen policy that also tells what a critic, its own or another's, thinks of every observation."""
 
 import numpy as np
 
@@ -7,7 +7,9 @@ from tf_apil.models.policy import GaussianPolicy, Policy, PolicyStep, RecurrentG
 
 
 class WithCritic:
-    """Plays as `policy` does, to the bit, and puts its critic's value of each observation into `info["value"]`.
+    """Plays as `policy` does, to the bit, and puts a critic's value of each observation into `info["value"]`.
+
+    The critic is the policy's own, which is white-box access to a victim, or that of another policy for the same seat.
 
     Values of zoo networks are in units of the game's reward; those of networks trained here in units of the scaled
     reward that they were trained on.
@@ -16,20 +18,36 @@ class WithCritic:
         policy: the policy.
     """
 
-    def __init__(self, policy: Policy):
-        """Takes a policy that has a critic: a network of the zoo, or one trained here.
+    def __init__(self, policy: Policy, critic: Policy | None = None):
+        """Takes a policy, and the one whose critic is asked: a network of the zoo, or one trained here.
+
+        Args:
+            policy: who plays.
+            critic: whose critic is asked; None: that of `policy` itself.
 
         Raises:
-            ValueError: `policy` has none (`zero`, `random`, a policy that acts on a forecast).
+            ValueError: the critic's policy has none (`zero`, `random`, a policy that acts on a forecast), is made for
+                other observations, or is recurrent and not `policy` itself.
         """
-        if not isinstance(policy, GaussianPolicy | RecurrentGaussianPolicy):
+        owner = policy if critic is None else critic
+        if not isinstance(owner, GaussianPolicy | RecurrentGaussianPolicy):
             raise ValueError(
-                f"policy {policy.name!r} is a {type(policy).__name__}, which has no critic to read values from; name a "
+                f"policy {owner.name!r} is a {type(owner).__name__}, which has no critic to read values from; name a "
                 "network of the zoo or one trained here."
+            )
+        if critic is not None and isinstance(critic, RecurrentGaussianPolicy):
+            raise ValueError(
+                f"the critic of {critic.name!r} is recurrent, and remembers only what its own policy has seen: name a "
+                "feed-forward one, or none for the critic of the policy that plays."
+            )
+        if owner.observation_dim != policy.observation_dim:
+            raise ValueError(
+                f"the critic of {owner.name!r} takes {owner.observation_dim} observations; {policy.name!r} sees "
+                f"{policy.observation_dim}. Name a critic for the same game."
             )
         self.policy, self.name = policy, policy.name
         self.observation_dim, self.action_dim = policy.observation_dim, policy.action_dim
-        self._network = policy.network if isinstance(policy, RecurrentGaussianPolicy) else policy.distribution
+        self._network = owner.network if isinstance(owner, RecurrentGaussianPolicy) else owner.distribution
 
     def initial_state(self, batch_size: int) -> np.ndarray | None:
         """The policy's memory at the start of a match, the critic's part with it."""

@@ -19,7 +19,8 @@ _CHECK = json_files.record({}, {_POLICIES: json_files.listed(_POLICY)})
 #: Settings that did not exist when some runs began, by the last part of their names, and what was so in those runs.
 _ADDED = {
     "sparse_weight": 0.01, "dense_weight": 0.1,
-    "critic_weight": {"class": "Constant", "value": 0.0}, "critic_scale": 0.01, "ignored_entries": [],
+    "critic_weight": {"class": "Constant", "value": 0.0}, "critic_scale": 0.01, "critic": None,
+    "ignored_entries": [],
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import zoo_loader
-from tf_apil import serving
+from tf_apil import rollouts, serving
 from tf_apil.agents.dagger import train
 from tf_apil.agents.dagger.learner import DaggerLearner
 from tf_apil.models.actor_critic import ActorCritic
@@ -19,7 +19,7 @@ def test_the_divergence_of_the_first_fit():
     """
     learner = DaggerLearner(3, 2, seed=0, num_epochs=1, minibatch_size=1, learning_rate=0.0)
     observation, mean, log_std = np.ones((1, 3), np.float32), np.array([[0.6, -0.8]], np.float32), np.log([0.5, 0.5])
-    divergence = learner.add(observation, mean, log_std.astype(np.float32))
+    divergence = learner.add(observation, mean, log_std.astype(np.float32))["divergence"]
     start = learner.model(observation).mean.numpy()
     assert divergence == pytest.approx((((mean - start) ** 2) / (2 * 0.25)).sum(), rel=1e-5)
 
@@ -30,7 +30,7 @@ def test_fewer_samples_than_a_minibatch_are_one(samples):
     learner = DaggerLearner(3, 2, seed=0, num_epochs=1, minibatch_size=7)
     before = learner.model.arrays()
     observation = np.random.default_rng(0).normal(size=(samples, 3)).astype(np.float32)
-    divergence = learner.add(observation, np.full((samples, 2), 0.5, np.float32), np.zeros(2, np.float32))
+    divergence = learner.add(observation, np.full((samples, 2), 0.5, np.float32), np.zeros(2, np.float32))["divergence"]
     assert divergence > 0
     assert (learner.model.arrays()["policy_mean/bias"] != before["policy_mean/bias"]).any()
 
@@ -44,7 +44,7 @@ def test_a_student_becomes_its_expert():
     divergences = []
     for _ in range(4):
         observation = random.normal(size=(1024, 4)).astype(np.float32)
-        divergences.append(learner.add(observation, observation @ kernel, log_std))
+        divergences.append(learner.add(observation, observation @ kernel, log_std)["divergence"])
     assert divergences[-1] < 0.02
     unseen = random.normal(size=(256, 4)).astype(np.float32)
     out = learner.model(unseen)
@@ -65,6 +65,70 @@ def test_the_loop_writes_a_policy(tmp_path):
     with pytest.raises(ValueError, match="no Gaussian distribution of one observation's action.* it is a RandomPolicy"):
         train.train(tmp_path / "other.npz", **(settings | {"expert": "random"}))
     assert not (tmp_path / "other.npz").exists()
+
+
+def test_values_are_fitted_beside_the_policy():
+    """A linear value tower meets linear values; the policy is, to the bit, that of a fit without values."""
+    random = np.random.default_rng(0)
+    kernel, slope = random.normal(size=(4, 2)).astype(np.float32), random.normal(size=4).astype(np.float32)
+    settings = {"seed": 1, "hidden": (), "num_epochs": 30, "minibatch_size": 128, "learning_rate": 1e-2}
+    learner, plain = DaggerLearner(4, 2, **settings), DaggerLearner(4, 2, **settings)
+    log_std = np.array([-1.0, -0.5], np.float32)
+    for _ in range(4):
+        observation = random.normal(size=(1024, 4)).astype(np.float32)
+        told = learner.add(observation, observation @ kernel, log_std, observation @ slope + 3)
+        plain.add(observation, observation @ kernel, log_std)
+    assert told["value_error"] < 0.01
+    unseen = random.normal(size=(256, 4)).astype(np.float32)
+    assert np.abs(learner.model(unseen).value.numpy() - unseen @ slope - 3).mean() < 0.06
+    for name, array in plain.model.arrays().items():
+        if not name.startswith("value"):
+            np.testing.assert_array_equal(learner.model.arrays()[name], array, err_msg=name)
+
+
+class _TenTimesTheFirst:
+    def normalize(self, observation):
+        return 10 * observation
+
+    def value(self, z):
+        return z[:, 0]
+
+
+def test_returns_by_hand():
+    """Two matches, three steps, gamma .5, rewards times .1.
+
+    Match 0 ends with step 1, and goes on after step 2 with a state worth 10 * .4 = 4: .5 * 1, 1, then .5 * 4.
+    Match 1 is cut off with step 0 in a state worth 10 * .2 = 2: .5 * 2; then .25 * 6, .5 * 6, of a last state worth 6.
+    """
+    reward = np.zeros((3, 2, 2))
+    reward[1, 0] = 10, -10
+    done = np.array([[False, True], [True, False], [False, False]])
+    blank = np.zeros((3, 2))
+    rollout = rollouts.Rollout(
+        observation=np.zeros((3, 2, 2, 1)), action=np.zeros((3, 2, 2, 1)), info={},
+        last_observation=np.array([[[0.4], [9]], [[0.6], [9]]]), sparse_reward=reward, dense_reward=reward, done=done,
+        winner=blank, fault=blank, opponent=blank, elapsed_steps=blank, cut_off=np.array([[0, 1]]),
+        cut_observation=np.array([[[0.2], [9]]]),
+    )  # fmt: skip
+    found = train._returns(rollout, 0.1, 0.5, _TenTimesTheFirst()).reshape(3, 2)
+    np.testing.assert_allclose(found, [[0.5, 1.0], [1.0, 1.5], [2.0, 3.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("values", ["critic", "returns"])
+def test_a_student_with_values(tmp_path, values):
+    """Its critic is asked by an attack (`Task.critic`); without values, the tower stays as it starts."""
+    expert = tmp_path / "expert.npz"
+    zoo_loader.write_arrays(expert, ActorCritic(380, 17, (8,), seed=3).arrays())
+    settings = {
+        "expert": str(expert), "opponents": ("zero",), "num_iterations": 2, "num_matches": 2, "steps_per_match": 40,
+        "physics": "draft",
+    }  # fmt: skip
+    taught, plain = (
+        zoo_loader.read_arrays(train.train(tmp_path / f"{kind}.npz", values=kind, **settings))
+        for kind in (values, None)
+    )
+    for name in taught:
+        assert np.array_equal(taught[name], plain[name]) == (not name.startswith("value")), name
 
 
 @pytest.fixture

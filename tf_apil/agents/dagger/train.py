@@ -11,9 +11,12 @@ from absl import logging
 import zoo_loader
 from tf_apil import arguments, games, rollouts, serving
 from tf_apil.agents.dagger.learner import DaggerLearner
+from tf_apil.agents.ppo import advantages
+from tf_apil.agents.ppo.learner import Experience
 from tf_apil.agents.task import GameId, PhysicsName
+from tf_apil.models.actor_critic import NumpyActorCritic
 from tf_apil.models.policy import Policy
-from tf_apil.opponents import named
+from tf_apil.opponents import critic, named
 from zoo_loader import files
 
 
@@ -31,6 +34,9 @@ def train(
     steps_per_match: arguments.Count = 170,
     mean_limit: arguments.Positive = 1.0,
     std_scale: arguments.Positive = 1.0,
+    values: Literal[None, "critic", "returns"] = None,
+    value_scale: arguments.Positive = 0.01,
+    discount: arguments.Share = 0.995,
     physics: PhysicsName = "original",
     seed: arguments.Whole = 0,
 ) -> pathlib.Path:
@@ -51,6 +57,12 @@ def train(
         mean_limit: the expert's means are clipped to this before the student learns them: the engine clamps controls
             to 0.4, and the zoo's means run up to several times that, which is hard to fit and changes nothing.
         std_scale: share of the expert's standard deviations that the student learns; a small one makes it steadier.
+        values: what the student's value tower learns. None: nothing, it stays as it starts. "critic": what the expert's
+            own critic says of the same observations. "returns": the discounted sparse rewards of the matches as they
+            were played, by the expert first and then by the student; no value network is read. A match that goes on
+            beyond what was played of it is worth there what the value tower says.
+        value_scale: of either, to the units of the value tower.
+        discount: of the returns.
         physics, seed: as everywhere.
 
     Raises:
@@ -64,6 +76,7 @@ def train(
     found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys((expert, *opponents))}
     teacher = found[expert].policy(rules, seat)
     _check_teacher(teacher)
+    judge = critic.WithCritic(teacher) if values == "critic" else None
     others = [found[name].policy(rules, 1 - seat) for name in opponents]
     for name, policy in found.items():
         logging.info("%s is %s, SHA-256 of its weights %s", name, policy.path or "built in", policy.sha256)
@@ -71,7 +84,7 @@ def train(
     _check_size(learner)
     for iteration in range(num_iterations):
         player = learner.policy() if iteration else teacher
-        seen, won, ended = [], 0, 0
+        seen, worth, won, ended = [], [], 0, 0
         for place, other in enumerate(others):
             game_seed, policy_seed = np.random.SeedSequence([seed, iteration, place]).spawn(2)
             batch = games.make(game, num_matches, game_seed, physics=physics)
@@ -80,19 +93,36 @@ def train(
                 rollouts.Table(batch, seated, (False, False), policy_seed), seat, steps_per_match
             )
             seen.append(rollout.observation[:, :, 0].reshape(-1, rules.observation_dim))
+            if judge:
+                worth.append(value_scale * judge.value(seen[-1], None))
+            elif values == "returns":
+                worth.append(_returns(rollout, value_scale, discount, learner.policy().network))
             won, ended = won + int((rollout.winner == seat).sum()), ended + int(rollout.done.sum())
             batch.close()
         observation = np.concatenate(seen)
         mean, log_std = teacher.distribution(observation)
         target = np.clip(mean, -mean_limit, mean_limit)
-        divergence = learner.add(observation, target, log_std + np.float32(np.log(std_scale)))
+        told = learner.add(
+            observation, target, log_std + np.float32(np.log(std_scale)), np.concatenate(worth) if worth else None
+        )
         logging.info(
-            "iteration %d of %d: %s won %d of %d ended matches; KL after the fit %.4f",
-            iteration + 1, num_iterations, player.name, won, ended, divergence,
+            "iteration %d of %d: %s won %d of %d ended matches; after the fit %s",
+            iteration + 1, num_iterations, player.name, won, ended, ", ".join(f"{k} {v:.4f}" for k, v in told.items()),
         )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     zoo_loader.write_arrays(path, learner.model.arrays())
     return path
+
+
+def _returns(rollout: rollouts.Rollout, scale: float, discount: float, network: NumpyActorCritic) -> np.ndarray:
+    """`[T * M]` discounted returns of the seat's scaled sparse reward, with what `network` says beyond the rollout."""
+    reward = scale * rollout.sparse_reward[..., 0]
+    value = np.zeros(reward.shape)  # of the steps between, of which whole returns ask nothing
+    experience = Experience.own(rollout, reward)
+    _, target = advantages.of_experience(
+        reward, value, experience, lambda o: network.value(network.normalize(o)), discount, lambda_=1.0
+    )
+    return target.ravel()
 
 
 def _check_place(path: pathlib.Path) -> None:
