@@ -5,9 +5,9 @@
     python -m benchmarks.short_runs --root_dir=runs/after --compare=runs/before
 
 Writes `short_runs.json`: of each run its metrics (all but timings), the SHA-256 of the arrays of its policies, and its
-newest card with win rates. With `--compare`, it lists what differs from another folder's and exits with 1 where something
-does. Numbers are those of one machine: kernels of TensorFlow and BLAS round differently from one kind of processor to
-another. Needs the zoo.
+newest card with win rates. With `--compare`, it lists what differs from another folder's and exits with 1 where
+something does. Numbers are those of one machine: kernels of TensorFlow and BLAS round differently from one kind of
+processor to another. Needs the zoo.
 """
 
 import hashlib
