@@ -10,10 +10,11 @@ Other interfaces to the same games: `gym_env` (whose ids are registered here), `
 
 from tf_apil.games import gym_env
 from tf_apil.games.batch import GameBatch
-from tf_apil.games.registry import GAMES, get, id_of, make
+from tf_apil.games.interface import GameSpec, SeatSpec
+from tf_apil.games.registry import GAMES, get, id_of, make, spec
 from tf_apil.games.step import GameStep
 from tf_apil.games.workers import Interrupted
 
-__all__ = ["GAMES", "GameBatch", "GameStep", "Interrupted", "get", "id_of", "make"]
+__all__ = ["GAMES", "GameBatch", "GameSpec", "GameStep", "Interrupted", "SeatSpec", "get", "id_of", "make", "spec"]
 
 gym_env.register()

@@ -6,6 +6,7 @@ import numpy as np
 
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
+from tf_apil.games.interface import GameSpec, SeatSpec
 from tf_apil.games.kick_and_defend import KickAndDefend
 from tf_apil.games.run_to_goal import RunToGoalAnts, RunToGoalHumans
 from tf_apil.games.sumo import SumoAnts, SumoAntsAutoContact, SumoHumans, SumoHumansAutoContact
@@ -40,6 +41,36 @@ def get(game_id: str) -> type[Game]:
     near = dict.fromkeys(names[n] for n in difflib.get_close_matches(game_id.lower(), names, n=3, cutoff=0.4))
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(f"there is no game {game_id!r}.{hint} Games: {', '.join(GAMES)}.")
+
+
+def spec(game_id: str) -> GameSpec:
+    """What a game is to those who play it.
+
+    Raises:
+        ValueError: no such game; see `get`.
+    """
+    rules = get(game_id)
+    seats = (
+        SeatSpec(
+            name, rules.observation_dim, rules.action_dim, rules.control_limit, opponent_columns(rules),
+            (rules.other_qpos.start, rules.other_qpos.stop),
+        )
+        for name in rules.seats
+    )  # fmt: skip
+    return GameSpec(game_id, tuple(seats), rules.max_episode_steps)
+
+
+def opponent_columns(rules: type[Game] | Game) -> tuple[tuple[int, int], ...]:
+    """(start, stop) of the ranges of an observation that show the opponent, by the game's `layout`."""
+    found: list[tuple[int, int]] = []
+    for start, stop, meaning in rules.layout:
+        if not meaning.startswith("the other's"):
+            continue
+        if found and found[-1][1] == start:
+            found[-1] = found[-1][0], stop
+        else:
+            found.append((start, stop))
+    return tuple(found)
 
 
 def without_namespace(name: str) -> str:

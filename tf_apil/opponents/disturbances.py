@@ -33,7 +33,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tf_apil import games
-from tf_apil.games import streams
+from tf_apil.games import registry, streams
 from tf_apil.games.game import Game
 from tf_apil.models.policy import Policy, PolicyStep
 from tf_apil.rollouts import View
@@ -90,16 +90,8 @@ class NoisyActions:
 
 
 def opponent_columns(game: Game) -> tuple[slice, ...]:
-    """All entries of an observation of `game` that show the opponent, by its `layout`; adjoining ones joined."""
-    found: list[slice] = []
-    for start, end, meaning in game.layout:
-        if not meaning.startswith("the other's"):
-            continue
-        if found and found[-1].stop == start:
-            found[-1] = slice(found[-1].start, end)
-        else:
-            found.append(slice(start, end))
-    return tuple(found)
+    """All entries of an observation of `game` that show the opponent; adjoining ones joined."""
+    return tuple(slice(*columns) for columns in registry.opponent_columns(game))
 
 
 def view(
