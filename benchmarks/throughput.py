@@ -66,7 +66,7 @@ def sampling(game_id: str, names: tuple[str, str]) -> dict:
     policies = tuple(named.policy(name, game, FLAGS.zoo_dir) for name in names)
     table = rollouts.Table(game, policies, (False, False), 0)
     listening = recorder.Recorder(game)
-    ratios = recorder.ratios(lambda: rollouts.collect(table, 0, FLAGS.sampling_steps), listening, FLAGS.rounds)
+    ratios = recorder.ratios(lambda: rollouts.collect(table, FLAGS.sampling_steps), listening, FLAGS.rounds)
     game.close()
     return {
         "policies": names,

@@ -37,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main, ["tf_apil.agents.train_eval"])
+    program.run(main, ["tf_apil.agents.train_eval", "tf_apil.agents.methods"])

@@ -69,6 +69,7 @@ import json, os, runpy, signal, sys, traceback
 sys.path[0] = os.getcwd()  # this checkout, wherever the children go
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 sys.stderr = open(os.devnull, "w")
+import tf_apil.agents.methods
 import tf_apil.agents.train_eval
 import tf_apil.agents.ape.train_ape
 sys.stderr = sys.__stderr__

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tf_apil import arguments
+from tf_apil.testing.toy_games import spec
 from tf_apil.training import annealing
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -110,8 +111,9 @@ def test_values_that_cannot_be(name, setting, value):
 
 
 @pytest.mark.parametrize("make", [
-    lambda **s: CONFIGURABLES["APLLearner"](3, 2, 4, 0, **s), lambda **s: CONFIGURABLES["APILLearner"](3, 2, 4, 0, **s),
-    lambda **s: CONFIGURABLES["WuLearner"](3, 2, 4, 0, **s),
+    lambda **s: CONFIGURABLES["APLLearner"](spec(3, 2), 0, 4, 0, **s),
+    lambda **s: CONFIGURABLES["APILLearner"](spec(3, 2), 0, 4, 0, **s),
+    lambda **s: CONFIGURABLES["WuLearner"](spec(3, 2), 0, 4, 0, **s),
     lambda **s: CONFIGURABLES["Ensemble"](np.eye(3), 2, 0, **s),
     lambda **s: CONFIGURABLES["VectorEnsemble"](3, 2, None, 0, **s),
     lambda **s: CONFIGURABLES["EnsemblePPOLearner"](CONFIGURABLES["PointGoal"], 0, **s),

@@ -46,22 +46,21 @@ EXPERIMENTS = [path for path in FILES if path.parent.name == "gin" and "train_ev
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_experiment_builds(clean_gin, path, monkeypatch):
     """Task and learner, as the file says; the policies that it names are known."""
-    from tf_apil.agents import task, train_eval
+    from tf_apil.agents import methods, task
     from tf_apil.opponents import named
     from zoo_loader import catalogue
 
     monkeypatch.chdir(ROOT)
     clean_gin.parse_config_files_and_bindings([str(path)], [], skip_unknown=False)
     made = task.VictimTask() if path.stem.startswith("retrain") else task.Task()
-    rules = games.get(made.game)
     for name in [made.victim, *made.opponents]:
         assert catalogue.is_known(name) or name in named.shipped()
         if catalogue.is_known(name):  # the AutoContact games have the policies of those without
             assert catalogue.get(name).game.replace("AutoContact", "") == made.game.replace("AutoContact", "")
     assert not made.initial_policy or not path.stem.startswith(("adrl", "ap", "enhanced", "wu", "demo"))
     chosen = [clean_gin.query_parameter("train_eval.learner").configurable.wrapped] if _bound(clean_gin) else []
-    for learner in chosen or [train_eval.FineTuneLearner if made.initial_policy else train_eval.PPOLearner]:
-        built = learner(rules.observation_dim, rules.action_dim, made.num_matches, 0)
+    for learner in chosen or [methods.FineTuneLearner if made.initial_policy else methods.PPOLearner]:
+        built = learner(games.spec(made.game), made.seat, made.num_matches, 0)
         assert made.batch_size % built.settings.get("num_minibatches", 1) == 0
 
 

@@ -14,7 +14,7 @@ LAYERS = (
     ("binaries",),
     ("tf_apil.demo",),
     ("tf_apil.agents",),
-    ("tf_apil.opponents", "tf_apil.evaluation", "tf_apil.serving"),
+    ("tf_apil.opponents", "tf_apil.evaluation", "tf_apil.serving", "tf_apil.sampling"),
     ("tf_apil.training", "tf_apil.rollouts", "tf_apil.testing"),
     ("tf_apil.models", "tf_apil.games"),
     ("tf_apil.versions", "tf_apil.arguments"),

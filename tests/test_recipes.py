@@ -19,7 +19,15 @@ GLEAVE = ("adrl", "retrain_single", "retrain_dual", "reattack")
 
 def _parse(gin, name: str, monkeypatch) -> None:
     monkeypatch.chdir(ROOT)  # for includes
-    for module in ("train_eval", "dagger.train", "ape.train_ape", "ape.ppo", "ape.point_goal", "ape.game_seat"):
+    for module in (
+        "train_eval",
+        "methods",
+        "dagger.train",
+        "ape.train_ape",
+        "ape.ppo",
+        "ape.point_goal",
+        "ape.game_seat",
+    ):
         importlib.import_module(f"tf_apil.agents.{module}")
     gin.parse_config_files_and_bindings([str(FILES[name])], [], skip_unknown=False)
 
@@ -43,7 +51,7 @@ def _default(owner, setting: str):
 
 def _learning_rate(gin, name: str) -> str:
     """Of the learner that the file has, with how it changes over the run."""
-    from tf_apil.agents import train_eval
+    from tf_apil.agents import methods
     from tf_apil.agents.ape import train_ape
     from tf_apil.agents.dagger import learner as dagger
 
@@ -54,12 +62,12 @@ def _learning_rate(gin, name: str) -> str:
         owner, falls = dagger.DaggerLearner, False
     else:
         learner = _bound(gin, "train_eval.learner")
-        owner = learner.configurable.wrapped if learner else train_eval.PPOLearner
-        owner = train_eval.FineTuneLearner if name.startswith("retrain") else owner
+        owner = learner.configurable.wrapped if learner else methods.PPOLearner
+        owner = methods.FineTuneLearner if name.startswith("retrain") else owner
         falls = gin.get_bindings("train_eval").get("learning_rate_fraction")
         assert falls is None or falls.settings == {"class": "Linear", "start": 1.0, "end": 0.0, "fraction": 1.0}
         if "learning_rate" not in inspect.signature(owner).parameters:  # handed on
-            owner = train_eval.PPOLearner
+            owner = methods.PPOLearner
     rate = _bound(gin, f"{owner.__name__}.learning_rate", _default(owner, "learning_rate"))
     return f"{rate:.1e}".replace(".0e-0", "e-").replace("e-0", "e-") + (", falling to 0" if falls else "")
 

@@ -192,41 +192,42 @@ def test_a_policy_that_sees_both_is_given_both_its_own_first(seat):
 
 
 @pytest.mark.parametrize("halves", [(slice(0, 2),), (slice(0, 1), slice(1, 2))], ids=["whole", "halves"])
-@pytest.mark.parametrize("seat", [0, 1])
-def test_collect_keeps_every_step_of_both_seats_the_learners_first(halves, seat):
+def test_collect_keeps_every_step_of_both_seats(halves):
     policies = EchoPolicy("a", info=True), EchoPolicy("b", recurrent=True, mark=100)
     table = rollouts.Table(CountingGame(halves), policies, (True, False), seed=0)
-    rollout = rollouts.collect(table, seat, 6)
+    rollout = rollouts.collect(table, 6)
     # Places play matches of 3 and of 5 steps: steps 0 1 2 | 0 1 2 and 0 1 2 3 4 | 0.
     step = np.array([[0, 0], [1, 1], [2, 2], [0, 3], [1, 4], [2, 0]])
     number = np.array([[0, 0], [0, 0], [0, 0], [1, 0], [1, 0], [1, 1]])
     match = np.tile([0, 1], (6, 1))
     calls = np.tile(np.arange(1, 7)[:, None], 2) if len(halves) == 1 else np.arange(1, 13).reshape(6, 2)
-    for place, whose in enumerate((seat, 1 - seat)):
-        np.testing.assert_array_equal(
-            rollout.observation[:, :, place], np.stack([match, np.full((6, 2), whose), number, step], axis=2)
-        )
-        np.testing.assert_array_equal(rollout.action[:, :, place], np.stack([step, 100 * whose + calls], axis=2))
-        np.testing.assert_array_equal(rollout.sparse_reward[:, :, place], 100 * match + 10 * (step + 1) + whose)
-        np.testing.assert_array_equal(rollout.dense_reward[:, :, place], step)
-        np.testing.assert_array_equal(rollout.last_observation[:, place], [[0, whose, 2, 0], [1, whose, 1, 1]])
+    for seat in (0, 1):
+        np.testing.assert_array_equal(rollout.action[seat], np.stack([step, 100 * seat + calls], axis=2))
+        np.testing.assert_array_equal(rollout.sparse_reward[:, :, seat], 100 * match + 10 * (step + 1) + seat)
+        np.testing.assert_array_equal(rollout.dense_reward[:, :, seat], step)
+        for place, whose in enumerate((seat, 1 - seat)):  # its own first
+            np.testing.assert_array_equal(
+                rollout.observation[seat][:, :, place], np.stack([match, np.full((6, 2), whose), number, step], axis=2)
+            )
+            last = [[0, whose, 2, 0], [1, whose, 1, 1]]
+            np.testing.assert_array_equal(rollout.last_observation[seat][:, place], last)
+        assert rollout.cut_observation[seat].shape == (0, 2, OBSERVATION_DIM)
+        dtypes = {x[seat].dtype for x in (rollout.action, rollout.observation, rollout.cut_observation)}
+        assert dtypes == {np.dtype(np.float32)}
     np.testing.assert_array_equal(rollout.elapsed_steps, step + 1)
     done = np.array([[0, 0], [0, 0], [1, 0], [0, 0], [0, 1], [1, 0]], bool)
     np.testing.assert_array_equal(rollout.done, done)
     np.testing.assert_array_equal(rollout.winner, np.where(done, match, -1))
-    assert rollout.cut_off.shape == (0, 2) and rollout.cut_observation.shape == (0, 2, OBSERVATION_DIM)
-    assert rollout.action.dtype == rollout.observation.dtype == rollout.cut_observation.dtype == np.float32
-    if seat == 0:
-        assert rollout.info.keys() == {"twice", "step"}
-        np.testing.assert_array_equal(rollout.info["twice"], 2 * rollout.action[:, :, 0])
-        np.testing.assert_array_equal(rollout.info["step"], step)
-    else:
-        assert rollout.info == {}
+    assert rollout.cut_off.shape == (0, 2) and rollout.last_value == (None, None)
+    assert rollout.info[0].keys() == {"twice", "step"} and rollout.info[1] == {}
+    np.testing.assert_array_equal(rollout.info[0]["twice"], 2 * rollout.action[0])
+    np.testing.assert_array_equal(rollout.info[0]["step"], step)
 
 
 def test_the_last_observation_is_the_next_rollouts_first(table):
-    first, second = rollouts.collect(table, 0, 4), rollouts.collect(table, 0, 2)
-    np.testing.assert_array_equal(first.last_observation, second.observation[0])
+    first, second = rollouts.collect(table, 4), rollouts.collect(table, 2)
+    for seat in (0, 1):
+        np.testing.assert_array_equal(first.last_observation[seat], second.observation[seat][0])
 
 
 def test_a_policy_of_another_game_cannot_sit_down():
@@ -266,11 +267,12 @@ def test_collect_keeps_the_last_states_of_matches_that_were_cut_off():
         return step
 
     game.finish = noting
-    rollout = rollouts.collect(rollouts.Table(game, policies, (False, False), 0), 1, 4)
+    rollout = rollouts.collect(rollouts.Table(game, policies, (False, False), 0), 4)
     assert rollout.cut_off.tolist() == [[2, match] for match in range(8)] and rollout.done[2].all()
     assert {int(end[0]) for end in ends} == {3}
-    own_first = np.array([observation[[1, 0]] for _, observation in ends])
-    np.testing.assert_array_equal(rollout.cut_observation, own_first)
+    for seat in (0, 1):
+        own_first = np.array([observation[[seat, 1 - seat]] for _, observation in ends])
+        np.testing.assert_array_equal(rollout.cut_observation[seat], own_first)
 
 
 def test_a_match_at_fault_was_not_cut_off():
@@ -283,7 +285,7 @@ def test_a_match_at_fault_was_not_cut_off():
             return answer
 
     game = games.make("multicomp/RunToGoalAnts-v0", 8, seed=0, physics="draft", max_steps=1)
-    rollout = rollouts.collect(rollouts.Table(game, (RandomPolicy(122, 8), Faulty(122, 8)), (False, False), 0), 0, 1)
+    rollout = rollouts.collect(rollouts.Table(game, (RandomPolicy(122, 8), Faulty(122, 8)), (False, False), 0), 1)
     assert rollout.done.all() and sorted(rollout.cut_off[:, 1]) == [1, 2, 3, 5, 6, 7]
 
 
@@ -315,11 +317,14 @@ def test_a_view_stands_between_the_game_and_one_seat_alone(masked, halves):
     plain = rollouts.Table(
         CountingGame(halves=halves), (EchoPolicy("a", info=True), EchoPolicy("b", info=True)), (True, True), seed=0
     )
-    for seat in (masked, 1 - masked):
-        seen, expected = (rollouts.collect(t, seat, 4) for t in (table, plain))
+    for _ in range(2):
+        seen, expected = (rollouts.collect(t, 4) for t in (table, plain))
+        for seat in (0, 1):
+            factor = 2 if seat == masked else 1
+            np.testing.assert_array_equal(seen.observation[seat], factor * expected.observation[seat])
+            np.testing.assert_array_equal(seen.last_observation[seat], factor * expected.last_observation[seat])
+    for seat in (0, 1):
         factor = 2 if seat == masked else 1
-        np.testing.assert_array_equal(seen.observation, factor * expected.observation)
-        np.testing.assert_array_equal(seen.last_observation, factor * expected.last_observation)
         for calls, other in zip(policies[seat].calls, plain.policies[seat].calls, strict=True):
             np.testing.assert_array_equal(calls[0], factor * other[0])
     # Two beginnings, and one for each match that has ended in 8 steps: matches of 3 and of 5 steps.

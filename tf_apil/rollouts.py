@@ -112,10 +112,12 @@ class Table:
         """`[M, 2, D]`, own first: what a seat will act on in the next turns."""
         return np.concatenate([self._seen_by(seat, half) for half in self.game.halves])
 
-    def values(self, seat: int) -> np.ndarray:
-        """`[M]`, what the critic of the policy in `seat` (`opponents.critic.WithCritic`) thinks of what it will act on
-        in the next turns."""
+    def values(self, seat: int) -> np.ndarray | None:
+        """`[M]`, what the critic of the policy in `seat` (`opponents.critic.WithCritic`) says of what it will act on in
+        the next turns; None where it has none."""
         policy, state = self.policies[seat], self._states[seat]
+        if not hasattr(policy, "value"):
+            return None
         return policy.value(np.ascontiguousarray(self.seen_by(seat)[:, 0]), state)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -222,81 +224,97 @@ class Table:
 
 
 class Rollout(NamedTuple):
-    """T steps of M matches as the learner in one seat lived through them; time-major. Pairs are (own, the other's).
+    """T steps of M matches, time-major. Pairs, and last axes of 2, are in the order of seats.
 
     Attributes:
-        observation: `[T, M, 2, D]` float32, as the learner saw it.
-        action: `[T, M, 2, A]` float32.
-        info: what the learner's policy kept of every step, `[T, M, ...]` by name (`models.policy.LearningPolicy`).
-        last_observation: `[M, 2, D]` after the last step, for bootstrapping.
+        observation: by seat, `[T, M, 2, D]` float32, what it saw of both seats' observations, its own first. Without
+            masks, both are the same numbers in another order.
+        action: by seat, `[T, M, A]` float32.
+        info: by seat, what its policy kept of every step, `[T, M, ...]` by name (`models.policy.LearningPolicy`).
+        last_observation: by seat, `[M, 2, D]` after the last step, for bootstrapping.
         sparse_reward, dense_reward: `[T, M, 2]`.
         done: `[T, M]` bool.
         winner: `[T, M]` int: seat, or -1.
         fault: `[T, M]` bool, done by a fault: an action or a state that was not finite. Nobody has won, and it is no
             tie.
-        opponent: `[T, M]` int, which of several opponents (`opponents.mixture`) played; zeros where there is one.
         elapsed_steps: `[T, M]` int; where done, the length of the match.
         cut_off: `[K, 2]` int, (step, match) where a match was cut off by a limit that is none of its rules: what would
             have come is not nothing.
-        cut_observation: `[K, 2, D]` the last observations of these matches.
-        other_info: what the other seat's policy kept of every step, `[T, M, ...]` by name.
+        cut_observation: by seat, `[K, 2, D]` the last observations of these matches.
+        last_value: by seat, `[M]` what the critic of a policy that has one (`opponents.critic.WithCritic`) says of what
+            comes after the last step; else None.
     """
 
-    observation: np.ndarray
-    action: np.ndarray
-    info: dict[str, np.ndarray]
-    last_observation: np.ndarray
+    observation: tuple[np.ndarray, np.ndarray]
+    action: tuple[np.ndarray, np.ndarray]
+    info: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+    last_observation: tuple[np.ndarray, np.ndarray]
     sparse_reward: np.ndarray
     dense_reward: np.ndarray
     done: np.ndarray
     winner: np.ndarray
     fault: np.ndarray
-    opponent: np.ndarray
     elapsed_steps: np.ndarray
     cut_off: np.ndarray
-    cut_observation: np.ndarray
-    other_info: dict[str, np.ndarray] = {}
+    cut_observation: tuple[np.ndarray, np.ndarray]
+    last_value: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
+
+    def opponent(self, seat: int) -> np.ndarray:
+        """`[T, M]` int, which of several policies (`opponents.mixture`) played in `seat`; zeros where there is one."""
+        return self.info[seat].get("opponent", np.zeros(self.done.shape, int))
 
 
-def collect(table: Table, seat: int, num_steps: int) -> Rollout:
-    """Plays `num_steps` steps in every match and keeps what the learner in `seat` lived through."""
-    pair, num_matches = own_first(seat), table.game.num_matches
-    rows: dict[str, np.ndarray] = {}
-    cut_off, cut_observation = [], []
+class _Rows:
+    """Arrays `[T, M, ...]` by name, filled step by step for some of the matches at a time."""
+
+    def __init__(self, num_steps: int, num_matches: int):
+        self._shape, self._arrays = (num_steps, num_matches), {}
+
+    def put(self, t: int, matches: slice, name: str, value: np.ndarray) -> None:
+        """Keeps `value` `[m, ...]` of step `t`."""
+        if name not in self._arrays:
+            self._arrays[name] = np.empty((*self._shape, *value.shape[1:]), value.dtype)
+        self._arrays[name][t, matches] = value
+
+    def of(self, prefix: str) -> dict[str, np.ndarray]:
+        """Those whose names begin with `prefix`, without it."""
+        return under(self._arrays, prefix)
+
+
+def collect(table: Table, num_steps: int) -> Rollout:
+    """Plays `num_steps` steps in every match and keeps what both seats lived through."""
+    rows = _Rows(num_steps, table.game.num_matches)
+    cut_off, cut_observation = [], ([], [])
     played = dict.fromkeys((half.start for half in table.game.halves), 0)
-
     for turn in table.turns(num_steps):
-        step, matches = turn.step, turn.matches
-        own, other = turn.policy_steps[seat], turn.policy_steps[1 - seat]
-        kept = {
-            "observation": turn.seen_by(seat),
-            "action": np.stack([own.action, other.action], axis=1),
-            **{"info/" + name: value for name, value in own.info.items()},
-            **{"other_info/" + name: value for name, value in other.info.items()},
-            "sparse_reward": step.sparse_reward[:, pair],
-            "dense_reward": step.dense_reward[:, pair],
-            "done": step.done,
-            "winner": step.winner,
-            "fault": np.isin(np.arange(matches.start, matches.start + len(step.done)), list(step.faults)),
-            "opponent": other.info.get("opponent", np.zeros(len(step.done), int)),
-            "elapsed_steps": step.elapsed_steps,
-        }
-        t = played[matches.start]
+        step, matches, t = turn.step, turn.matches, played[turn.matches.start]
         played[matches.start] += 1
-        for name, value in kept.items():
-            if name not in rows:
-                rows[name] = np.empty((num_steps, num_matches, *value.shape[1:]), value.dtype)
-            rows[name][t, matches] = value
+        rows.put(t, matches, "game/observation", turn.observation)
+        for seat, answer in enumerate(turn.policy_steps):
+            rows.put(t, matches, f"action/{seat}", answer.action)
+            for name, value in answer.info.items():
+                rows.put(t, matches, f"info{seat}/{name}", value)
+        for seat, (seen, _) in turn.masked.items():
+            rows.put(t, matches, f"masked/{seat}", seen)
+        for name in ("sparse_reward", "dense_reward", "done", "winner", "elapsed_steps"):
+            rows.put(t, matches, f"step/{name}", getattr(step, name))
+        at_fault = np.isin(np.arange(matches.start, matches.start + len(step.done)), list(step.faults))
+        rows.put(t, matches, "step/fault", at_fault)
         for row in np.flatnonzero(step.truncated):
             cut_off.append((t, matches.start + int(row)))
-            cut_observation.append(turn.seen_last_by(seat)[row])
-    infos = {prefix: under(rows, f"{prefix}/") for prefix in ("info", "other_info")}
+            for seat, kept in enumerate(cut_observation):
+                kept.append(turn.seen_last_by(seat)[row])
+    unmasked, masked, action = rows.of("game/")["observation"], rows.of("masked/"), rows.of("action/")
+    shape = (-1, 2, unmasked.shape[-1])
     return Rollout(
-        **infos,
-        last_observation=table.seen_by(seat),
+        observation=tuple(masked.get(str(seat), unmasked[:, :, own_first(seat)]) for seat in (0, 1)),
+        action=(action["0"], action["1"]),
+        info=(rows.of("info0/"), rows.of("info1/")),
+        last_observation=tuple(table.seen_by(seat) for seat in (0, 1)),
         cut_off=np.array(cut_off, int).reshape(-1, 2),
-        cut_observation=np.array(cut_observation, np.float32).reshape(-1, 2, table.game.observation_dim),
-        **{name: value for name, value in rows.items() if "/" not in name},
+        cut_observation=tuple(np.array(kept, np.float32).reshape(shape) for kept in cut_observation),
+        last_value=tuple(table.values(seat) for seat in (0, 1)),
+        **rows.of("step/"),
     )
 
 

@@ -76,11 +76,11 @@ def test_in_a_rollout():
     """What the other seat's policy keeps is in the rollout; behind noise on its actions, too."""
     game = games.make("multicomp/YouShallNotPassHumans-v0", 2, seed=0, num_threads=1, physics="draft")
     walker = critic.WithCritic(named.policy(SHIPPED, game))
-    noisy = disturbances.NoisyActions(walker, lambda: 0.1)
+    noisy = disturbances.NoisyActions(walker, 0.1)
     table = rollouts.Table(game, (named.policy("zero", game), noisy), (True, True), seed=0)
-    rollout = rollouts.collect(table, 0, 3)
-    seen = rollout.observation[:, :, 1].reshape(6, -1)
-    np.testing.assert_allclose(rollout.other_info["value"].ravel(), walker.value(seen, None), rtol=1e-4, atol=1e-5)
-    last = np.ascontiguousarray(rollout.last_observation[:, 1])
-    np.testing.assert_allclose(table.values(1), walker.value(last, None), rtol=1e-4, atol=1e-5)
-    assert rollout.info == {}
+    rollout = rollouts.collect(table, 3)
+    seen = rollout.observation[0][:, :, 1].reshape(6, -1)
+    np.testing.assert_allclose(rollout.info[1]["value"].ravel(), walker.value(seen, None), rtol=1e-4, atol=1e-5)
+    last = np.ascontiguousarray(rollout.last_observation[0][:, 1])
+    np.testing.assert_allclose(rollout.last_value[1], walker.value(last, None), rtol=1e-4, atol=1e-5)
+    assert rollout.info[0] == {}

@@ -56,7 +56,7 @@ class _Constant:
 def test_noise_by_hand(deterministic, relative):
     """a + s n, or a (1 + s n), with n from the stream; here a = 2 and s = 0.5."""
     n = np.random.default_rng(3).standard_normal((5, 3), np.float32)
-    policy = NoisyActions(_Constant(), lambda: 0.5, relative)
+    policy = NoisyActions(_Constant(), 0.5, relative)
     state = policy.initial_state(5)
     step = policy.act(_observation(matches=5), state, np.random.default_rng(3), deterministic)
     np.testing.assert_allclose(step.action, 2 + n if relative else 2 + 0.5 * n, rtol=1e-6)
@@ -66,24 +66,22 @@ def test_noise_by_hand(deterministic, relative):
 
 
 def test_noise_has_the_asked_deviation():
-    policy = NoisyActions(ZeroPolicy(D, 10), lambda: 0.3)
+    policy = NoisyActions(ZeroPolicy(D, 10), 0.3)
     action = policy.act(np.zeros((2000, D), np.float32), None, np.random.default_rng(0), True).action
     assert stats.kstest(action.ravel() / 0.3, "norm").pvalue > 0.001
 
 
-def test_the_scale_is_asked_at_every_step_and_at_zero_the_policy_is_itself():
-    scales, random = iter([0.0, 1.0, 0.0]), np.random.default_rng(0)
-    policy = NoisyActions(ZeroPolicy(D, 2), lambda: next(scales))
-    moved = []
-    for _ in range(3):
-        before = random.bit_generator.state
+def test_at_a_scale_of_zero_the_policy_is_itself():
+    random, moved = np.random.default_rng(0), []
+    for scale in (0.0, 1.0, 0.0):
+        policy, before = NoisyActions(ZeroPolicy(D, 2), scale), random.bit_generator.state
         moved.append(policy.act(np.zeros((4, D), np.float32), None, random, False).action.any())
         assert (random.bit_generator.state != before) == moved[-1]
     assert moved == [False, True, False]
 
 
 def test_it_sits_where_its_policy_sits():
-    noisy, plain = NoisyActions(_Constant(), lambda: 0.0), NoisyActions(ZeroPolicy(7, 2), lambda: 0.0)
+    noisy, plain = NoisyActions(_Constant(), 0.0), NoisyActions(ZeroPolicy(7, 2), 0.0)
     assert (noisy.sees_both, plain.sees_both) == (True, False)
     assert (plain.observation_dim, plain.action_dim) == (7, 2) and plain.initial_state(3) is None
     assert noisy.name == "constant with noise"
@@ -92,7 +90,7 @@ def test_it_sits_where_its_policy_sits():
 @pytest.mark.parametrize("scale", [-0.1, float("nan"), float("inf")])
 def test_a_scale_that_cannot_be_is_refused(scale):
     with pytest.raises(ValueError, match="noise on 'zero' is"):
-        NoisyActions(ZeroPolicy(D, 2), lambda: scale).act(np.zeros((1, D)), None, np.random.default_rng(0), False)
+        NoisyActions(ZeroPolicy(D, 2), scale)
 
 
 # Masks
@@ -320,16 +318,18 @@ def test_at_a_table_a_blinded_seat_sees_its_opponent_where_the_match_began(seat)
     movers = _Mover(), _Mover()
     views = [None, None]
     views[seat] = Initialization(slice(1, 2), 5, 2)
-    rollout = rollouts.collect(rollouts.Table(_Walk(5), movers, (True, True), 0, tuple(views)), seat, 6)
+    rollout = rollouts.collect(rollouts.Table(_Walk(5), movers, (True, True), 0, tuple(views)), 6)
     blind, seeing = np.array(movers[seat].seen[:6]), np.array(movers[1 - seat].seen[:6])
     for start in (0, 3):  # two matches of three steps
         for step in range(3):
             np.testing.assert_array_equal(blind[start + step, :, 1], seeing[start, :, 0])
             np.testing.assert_allclose(seeing[start + step], seeing[start] + step, rtol=1e-6)
             np.testing.assert_array_equal(blind[start + step, :, 0], seeing[start + step, :, 1])
-            np.testing.assert_array_equal(rollout.observation[start + step, :, 1], rollout.observation[start, :, 1])
+            np.testing.assert_array_equal(
+                rollout.observation[seat][start + step, :, 1], rollout.observation[seat][start, :, 1]
+            )
     assert (blind[3] != blind[0]).any()
-    np.testing.assert_array_equal(rollout.observation[:, :, 0], blind)
+    np.testing.assert_array_equal(rollout.observation[seat][:, :, 0], blind)
 
 
 def test_a_match_that_was_never_said_to_begin_shows():

@@ -248,17 +248,17 @@ def _toy_part(mark, shape=None):
 
 
 def test_at_a_table_each_match_has_one_opponent_and_the_next_another():
-    rollout = rollouts.collect(_table(3), 0, 3 * 40)
-    opponent = rollout.opponent.reshape(40, 3, 16)
+    rollout = rollouts.collect(_table(3), 3 * 40)
+    opponent = rollout.opponent(1).reshape(40, 3, 16)
     assert (opponent == opponent[:, :1]).all()
-    np.testing.assert_array_equal(rollout.action[:, :, 1, 0], rollout.opponent)
+    np.testing.assert_array_equal(rollout.action[1][:, :, 0], rollout.opponent(1))
     counts = np.bincount(opponent[:, 0].ravel(), minlength=3)
     assert stats.chisquare(counts, 640 * np.array([0.5, 0.25, 0.25])).pvalue > 0.001
     assert (opponent[1:, 0] != opponent[:-1, 0]).any()
 
 
 def test_same_seed_same_opponents():
-    first, second, other = (rollouts.collect(_table(seed), 0, 30).opponent for seed in (3, 3, 4))
+    first, second, other = (rollouts.collect(_table(seed), 30).opponent(1) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, second)
     assert (first != other).any()
 

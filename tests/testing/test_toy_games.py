@@ -6,6 +6,7 @@ import pytest
 from tf_apil import rollouts
 from tf_apil.agents.ppo.learner import PPOLearner
 from tf_apil.testing import toy_games
+from tf_apil.testing.toy_games import spec
 
 FAST = {"hidden": (16,), "learning_rate": 1e-2}
 
@@ -88,7 +89,7 @@ def test_matches_go_on_from_their_arrays(kind):
     ]
     list(tables[0].turns(3))
     tables[1].restore({name: array.copy() for name, array in tables[0].arrays().items()})
-    first, second = (rollouts.collect(table, 0, 6) for table in tables)
+    first, second = (rollouts.collect(table, 6) for table in tables)
     for name in ("observation", "sparse_reward", "done", "elapsed_steps"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
@@ -106,7 +107,7 @@ def test_mean_return_counts_whole_matches():
 def test_ppo_finds_the_best_response_to_a_biased_player(seed):
     """Its worth by the payoffs is 0.4; the moves that the policy draws are worth that within 5 %."""
     probabilities = (0.6, 0.2, 0.2)
-    learner = PPOLearner(1, 3, 64, seed=seed, **FAST)
+    learner = PPOLearner(spec(1, 3), 0, 64, seed=seed, **FAST)
     victim = toy_games.BiasedPlayer(probabilities)
     toy_games.play(toy_games.RockPaperScissors(64, seed=seed), learner, range(40), victim)
     answer = learner.policy().act(np.ones((4096, 1), np.float32), None, np.random.default_rng(0), False)
@@ -118,7 +119,7 @@ def test_ppo_finds_the_best_response_to_a_biased_player(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_ppo_does_no_better_than_whoever_cannot_see_the_cue(seed):
     """It gets to that: -1, and the victim's noise of 0.05^2 (the mean over 6400 cues is good to 0.01 for |a| < 0.1)."""
-    learner = PPOLearner(1, 1, 64, seed=seed, **FAST)
+    learner = PPOLearner(spec(1, 1), 0, 64, seed=seed, **FAST)
     victim = toy_games.CueFollower()
     toy_games.play(toy_games.HiddenCue(64, seed=seed), learner, range(40), victim)
     own, _ = toy_games.mean_return(toy_games.HiddenCue(64, seed=10 + seed), learner.policy(), victim, 6400)

@@ -96,7 +96,7 @@ class Contest:
         return {f"{type(self).__name__}.{key}": value for key, value in values.items()}
 
     def reward(self, rollout: rollouts.Rollout, dense_fraction: float) -> np.ndarray:
-        """`[T, M, 2]` what the learner and, beside it, the other seat get."""
+        """`[T, M, 2]` what both seats get, in their order."""
         sparse, dense = self.sparse_weight * rollout.sparse_reward, self.dense_weight * rollout.dense_reward
         return (1 - dense_fraction) * sparse + dense_fraction * dense
 

@@ -35,3 +35,8 @@ class GameSpec(NamedTuple):
     id: str
     seats: tuple[SeatSpec, SeatSpec]
     max_episode_steps: int | None = None
+
+    def with_seat(self, seat: int, **changes) -> "GameSpec":
+        """The same game, but for some attributes of a seat."""
+        changed = self.seats[seat]._replace(**changes)
+        return self._replace(seats=(changed, self.seats[1]) if seat == 0 else (self.seats[0], changed))

@@ -56,9 +56,15 @@ class NoisyActions:
         sees_both: as the policy's.
     """
 
-    def __init__(self, policy: Policy, scale: Callable[[], float], relative: bool = False):
-        """`scale` is asked for s, in units of the action, at every step: it may be annealed."""
-        self.policy, self._scale, self._relative = policy, scale, relative
+    def __init__(self, policy: Policy, scale: float, relative: bool = False):
+        """`scale` is s, in units of the action.
+
+        Raises:
+            ValueError: the scale is negative or not finite.
+        """
+        if not (math.isfinite(scale) and scale >= 0):
+            raise ValueError(f"the scale of the noise on {policy.name!r} is {scale}; it must be at least 0, finite.")
+        self.policy, self._scale, self._relative = policy, float(scale), relative
         self.name = f"{policy.name} with noise"
         self.observation_dim, self.action_dim = policy.observation_dim, policy.action_dim
         self.sees_both = bool(getattr(policy, "sees_both", False))
@@ -68,25 +74,17 @@ class NoisyActions:
         return self.policy.initial_state(batch_size)
 
     def act(self, observation: np.ndarray, state, random: np.random.Generator, deterministic: bool) -> PolicyStep:
-        """As the policy, plus noise from `random`.
-
-        Raises:
-            ValueError: the scale is negative or not finite.
-        """
-        answer, scale = self.policy.act(observation, state, random, deterministic), float(self._scale())
-        if not (math.isfinite(scale) and scale >= 0):
-            raise ValueError(
-                f"the scale of the noise on {self.policy.name!r} is {scale}; it must be at least 0, finite."
-            )
-        if scale == 0:
+        """As the policy, plus noise from `random`."""
+        answer = self.policy.act(observation, state, random, deterministic)
+        if self._scale == 0:
             return answer
-        noise = np.float32(scale) * random.standard_normal(answer.action.shape, np.float32)
+        noise = np.float32(self._scale) * random.standard_normal(answer.action.shape, np.float32)
         action = answer.action * (1 + noise) if self._relative else answer.action + noise
         return answer._replace(action=action.astype(np.float32, copy=False))
 
-    def value(self, observation: np.ndarray, state) -> np.ndarray:
-        """The policy's (`critic.WithCritic`)."""
-        return self.policy.value(observation, state)
+    def value(self, observation: np.ndarray, state) -> np.ndarray | None:
+        """The policy's (`critic.WithCritic`); None where it has none."""
+        return self.policy.value(observation, state) if hasattr(self.policy, "value") else None
 
 
 def opponent_columns(game: Game) -> tuple[slice, ...]:

@@ -11,8 +11,15 @@ import numpy as np
 from tf_apil import rollouts
 from tf_apil.games import streams
 from tf_apil.games.game import TIE
+from tf_apil.games.interface import GameSpec, SeatSpec
 from tf_apil.games.step import GameStep
 from tf_apil.models.policy import PolicyStep
+
+
+def spec(observation_dim: int, action_dim: int, game_id: str = "toy") -> GameSpec:
+    """Of a game whose two seats are of one size."""
+    seats = (SeatSpec(name, observation_dim, action_dim, 1.0) for name in ("adversary", "victim"))
+    return GameSpec(game_id, tuple(seats))
 
 
 class ToyGame:
@@ -231,7 +238,7 @@ def play(game: ToyGame, learner, iterations, victim, steps: int = 8, seed: int =
 
     Args:
         game: fresh, or as an earlier call left it.
-        learner: with `policy()` and `learn_from(rollout, reward, iteration)`.
+        learner: in seat 0, with `policy()` and `learn_from(rollout, reward, iteration)`.
         iterations: numbers of the rollouts, such as `range(20)`.
         victim: a policy.
         steps: of each match between two updates.
@@ -244,7 +251,7 @@ def play(game: ToyGame, learner, iterations, victim, steps: int = 8, seed: int =
     scalars = []
     for iteration in iterations:
         table.policies[0] = learner.policy()
-        rollout = rollouts.collect(table, 0, steps)
+        rollout = rollouts.collect(table, steps)
         scalars.append(learner.learn_from(rollout, rollout.sparse_reward + rollout.dense_reward, iteration))
     return scalars
 
@@ -256,5 +263,5 @@ def mean_return(game: ToyGame, policy, victim, matches: int, deterministic: bool
     """
     table = rollouts.Table(game, (policy, victim), (deterministic, False), seed)
     rounds = -(-matches // game.num_matches)
-    rollout = rollouts.collect(table, 0, rounds * game.length)
+    rollout = rollouts.collect(table, rounds * game.length)
     return rollout.sparse_reward.mean(axis=(0, 1)) * game.length

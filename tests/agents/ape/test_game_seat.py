@@ -102,20 +102,20 @@ def test_it_plays_what_the_table_plays(seat, halves):
     order = slice(None) if seat == 0 else slice(None, None, -1)
     pair = (RandomPolicy(3, 2), Counting())[order]
     table = rollouts.Table(LengthsGame(halves), pair, (False, False), seed=7)
-    rollout = rollouts.collect(table, seat, 20)
+    rollout = rollouts.collect(table, 20)
 
     chance = np.random.SeedSequence(7).spawn(2)[1 - seat]
     ours = GameSeat(LengthsGame(halves), seat, Counting(), chance, dense_fraction=0.25)
-    reward = task.Task(victim_seat=1 - seat).reward(rollout, 0.25)[..., 0]
+    reward = task.Task(victim_seat=1 - seat).reward(rollout, 0.25)[..., seat]
     for t in range(20):
-        np.testing.assert_array_equal(ours.observation, rollout.observation[t, :, 0])
-        step = ours.step(rollout.action[t, :, 0])
+        np.testing.assert_array_equal(ours.observation, rollout.observation[seat][t, :, 0])
+        step = ours.step(rollout.action[seat][t])
         np.testing.assert_array_equal(step.reward, reward[t])
         np.testing.assert_array_equal(step.done, rollout.done[t])
         np.testing.assert_array_equal(step.arrived, rollout.winner[t] == seat)
         assert step.observation.dtype == np.float32 and step.reward.dtype == np.float64
         np.testing.assert_array_equal(ours.observation, step.observation)
-    np.testing.assert_array_equal(ours.observation, rollout.last_observation[:, 0])
+    np.testing.assert_array_equal(ours.observation, rollout.last_observation[seat][:, 0])
     assert rollout.done.any() and (reward != 0).any()
 
 

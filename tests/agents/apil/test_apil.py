@@ -9,7 +9,8 @@ import pytest
 from tf_apil import rollouts
 from tf_apil.agents.apil.learner import APILLearner
 from tf_apil.models.forecasting import imitator_input
-from tf_apil.testing import toy_games
+from tf_apil.testing import made_up, toy_games
+from tf_apil.testing.toy_games import spec
 
 M = 64
 FAST = {
@@ -20,7 +21,7 @@ VICTIM = toy_games.CueFollower()
 
 
 def _learner(seed: int = 0, **settings) -> APILLearner:
-    return APILLearner(1, 1, M, seed, **(FAST | settings))
+    return APILLearner(spec(1, 1), 0, M, seed, **(FAST | settings))
 
 
 def _play(learner, iterations, seed: int = 0):
@@ -53,7 +54,7 @@ def _trained(**settings) -> Trained:
 
 def _rollout(learner, steps: int = 8):
     table = rollouts.Table(toy_games.HiddenCue(M, seed=0), (learner.policy(), VICTIM), (False, False), seed=0)
-    return rollouts.collect(table, 0, steps)
+    return rollouts.collect(table, steps)
 
 
 def _own_return(learner) -> float:
@@ -96,7 +97,7 @@ def _first_lesson():
     """A rollout of a fresh learner with a match that was cut off, and what its parts are given to learn from it."""
     learner = _learner()
     cut_observation = np.array([[[0.25], [-1]]], np.float32)
-    rollout = _rollout(learner)._replace(cut_off=np.array([[2, 5]]), cut_observation=cut_observation)
+    rollout = _rollout(learner)._replace(cut_off=np.array([[2, 5]]), cut_observation=made_up.by_seat(cut_observation))
     return rollout, _given(learner, rollout, rollout.sparse_reward)
 
 
@@ -132,7 +133,7 @@ def test_the_imitators_reward_is_of_the_forecast_at_the_observation_that_it_was_
         return np.log1p(np.exp(hidden[..., 0]))
 
     # The statistics are still those of the start, (0, 1), so that the normalised observation is the raw one.
-    z, forecast = imitator_input(rollout.observation, True), rollout.info["forecast"]
+    z, forecast = imitator_input(rollout.observation[0], True), rollout.info[0]["forecast"]
     np.testing.assert_allclose(result, expected(z, forecast) - 0.5 * reward[..., 0], atol=1e-5)
     mistaken = expected(np.roll(z, -1, axis=0), forecast) - 0.5 * reward[..., 0]
     assert np.abs(result - mistaken)[:-1].max() > 0.1
@@ -141,25 +142,25 @@ def test_the_imitators_reward_is_of_the_forecast_at_the_observation_that_it_was_
 def test_what_the_imitator_learns_from():
     rollout, given = _first_lesson()
     experience = given["imitator"]
-    own, other = rollout.observation[:, :, 0], rollout.observation[:, :, 1]
+    own, other = rollout.observation[0][:, :, 0], rollout.observation[0][:, :, 1]
     np.testing.assert_array_equal(experience.observation, np.concatenate([other, own], axis=-1))
-    np.testing.assert_array_equal(experience.last_observation, rollout.last_observation[:, ::-1, 0])
+    np.testing.assert_array_equal(experience.last_observation, rollout.last_observation[0][:, ::-1, 0])
     assert experience.cut_observation.tolist() == [[-1, 0.25]] and experience.cut_off.tolist() == [[2, 5]]
-    np.testing.assert_array_equal(experience.action, rollout.info["forecast"])
-    np.testing.assert_array_equal(experience.info["log_prob"], rollout.info["imitator/log_prob"])
+    np.testing.assert_array_equal(experience.action, rollout.info[0]["forecast"])
+    np.testing.assert_array_equal(experience.info["log_prob"], rollout.info[0]["imitator/log_prob"])
 
 
 def test_what_the_adversary_learns_from():
     """Its own action and reward, on what it saw: the forecast among it. Beyond the rollout, a forecast of its own."""
     rollout, given = _first_lesson()
     experience = given["adversary"]
-    own, other = rollout.observation[:, :, 0], rollout.observation[:, :, 1]
+    own, other = rollout.observation[0][:, :, 0], rollout.observation[0][:, :, 1]
     np.testing.assert_array_equal(
-        experience.observation, np.concatenate([own, other, rollout.info["forecast"]], axis=-1)
+        experience.observation, np.concatenate([own, other, rollout.info[0]["forecast"]], axis=-1)
     )
-    np.testing.assert_array_equal(experience.action, rollout.action[:, :, 0])
+    np.testing.assert_array_equal(experience.action, rollout.action[0])
     np.testing.assert_array_equal(experience.reward, rollout.sparse_reward[..., 0])
-    np.testing.assert_array_equal(experience.last_observation[:, :2], rollout.last_observation[..., 0])
+    np.testing.assert_array_equal(experience.last_observation[:, :2], rollout.last_observation[0][..., 0])
     assert experience.cut_observation[:, :2].tolist() == [[0.25, -1]]
     # Forecasts of the imitator as it was then: N(mean near 0, e^-0.5 = 0.61)
     assert experience.last_observation[:, 2].std() == pytest.approx(0.61, abs=0.15)
@@ -171,11 +172,11 @@ def test_statistics_and_forecast_error_by_hand():
     learner.adversary._update = lambda *_: {"Losses/total": 0.0}
     rollout = _rollout(learner)
     scalars = learner.learn_from(rollout, rollout.sparse_reward, 0)
-    own, other = rollout.observation[..., 0, 0].mean(), rollout.observation[..., 1, 0].mean()
-    forecast = rollout.info["forecast"].mean()
+    own, other = rollout.observation[0][..., 0, 0].mean(), rollout.observation[0][..., 1, 0].mean()
+    forecast = rollout.info[0]["forecast"].mean()
     np.testing.assert_allclose(learner.imitator.observations.mean, [other, own], atol=1e-4)
     np.testing.assert_allclose(learner.adversary.observations.mean, [own, other, forecast], atol=1e-4)
-    error = np.sqrt(np.square(rollout.info["imitator/mean"] - rollout.action[:, :, 1]).mean())
+    error = np.sqrt(np.square(rollout.info[0]["imitator/mean"] - rollout.action[1]).mean())
     assert scalars["Imitator/forecast_error"] == pytest.approx(error, rel=1e-5)
     assert {"Imitator/cloning", "Losses/total"} <= scalars.keys()
 
@@ -190,7 +191,7 @@ def test_an_enhancement_of_0_is_apil_to_the_bit():
         def _learn_to_imitate(self, experience, actual, adversary_reward, iteration):
             return super()._learn_to_imitate(experience, actual, np.zeros_like(adversary_reward), iteration)
 
-    plain = Plain(1, 1, M, 0, enhancement=1.0, **FAST)
+    plain = Plain(spec(1, 1), 0, M, 0, enhancement=1.0, **FAST)
     _play(plain, range(4))
     _assert_same(plain, _trained(imitator="gail").learner)
 
@@ -217,9 +218,9 @@ def test_an_enhanced_imitator_hurts_who_trusts_it(seed):
 def test_forecasts_by_the_mean_leave_the_imitator_samples_to_learn_from():
     learner = _learner(samples_forecast=False)
     rollout = _rollout(learner)
-    np.testing.assert_array_equal(rollout.info["forecast"], rollout.info["imitator/mean"])
+    np.testing.assert_array_equal(rollout.info[0]["forecast"], rollout.info[0]["imitator/mean"])
     experience = _given(learner, rollout, rollout.sparse_reward)["imitator"]
-    z = (experience.action - rollout.info["imitator/mean"]) / np.exp(-0.5)
+    z = (experience.action - rollout.info[0]["imitator/mean"]) / np.exp(-0.5)
     assert z.mean() == pytest.approx(0, abs=0.15) and z.std() == pytest.approx(1, abs=0.1)
     # log density of a Gaussian of log deviation -0.5: - z^2 / 2 + 0.5 - ln(2 pi) / 2
     np.testing.assert_allclose(experience.info["log_prob"], (-0.5 * z**2 + 0.5)[..., 0] - 0.918939, atol=1e-4)

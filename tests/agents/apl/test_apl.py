@@ -10,6 +10,7 @@ from tf_apil import rollouts
 from tf_apil.agents.apl.learner import APLLearner
 from tf_apil.agents.ppo.learner import PPOLearner
 from tf_apil.testing import toy_games
+from tf_apil.testing.toy_games import spec
 
 M = 64
 FAST = {"hidden": (16,), "learning_rate": 1e-2}
@@ -23,7 +24,7 @@ def _play(learner, iterations, seed: int = 0):
 def _rollout(learner, steps: int = 4):
     game = toy_games.HurtOrHelp(M, seed=0)
     table = rollouts.Table(game, (learner.policy(), toy_games.Bystander(game)), (False, False), seed=0)
-    return rollouts.collect(table, 0, steps)
+    return rollouts.collect(table, steps)
 
 
 class Trained(NamedTuple):
@@ -37,7 +38,7 @@ class Trained(NamedTuple):
 
 @functools.cache
 def _trained(kind, iterations: int) -> Trained:
-    learner, arrays, last = kind(2, 1, M, seed=0, **FAST), {}, []
+    learner, arrays, last = kind(spec(2, 1), 0, M, seed=0, **FAST), {}, []
 
     def learn_from(*lesson):
         if lesson[2] == iterations - 1:
@@ -62,12 +63,12 @@ def test_the_advantage_by_hand():
     The adversary's with its own rewards and critic, the victim's with the victim's; then (A - mean) / deviation of
     each, and the difference. Rewards are made up, and so are the values of the adversary's critic.
     """
-    learner = APLLearner(2, 1, M, seed=0, discount=0.5, lambda_=0.0, **FAST)
+    learner = APLLearner(spec(2, 1), 0, M, seed=0, discount=0.5, lambda_=0.0, **FAST)
     rollout, random = _rollout(learner), np.random.default_rng(0)
     assert rollout.done[[1, 3]].all() and not rollout.done[[0, 2]].any()
     reward = random.normal(size=(4, M, 2)) * [1, 20]
-    rollout.info["value"][:] = random.normal(size=(4, M))
-    z, arrays = rollout.info["observation"], learner.victim_value.model.arrays()
+    rollout.info[0]["value"][:] = random.normal(size=(4, M))
+    z, arrays = rollout.info[0]["observation"], learner.victim_value.model.arrays()
     hidden = np.tanh(z @ arrays["value_0/kernel"] + arrays["value_0/bias"])
     victims = (hidden @ arrays["value/kernel"] + arrays["value/bias"])[..., 0]
 
@@ -79,7 +80,7 @@ def test_the_advantage_by_hand():
         advantage = reward / returns.std() + 0.5 * following - value
         return (advantage - advantage.mean()) / advantage.std()
 
-    expected = normalised_advantage(reward[..., 0], rollout.info["value"])
+    expected = normalised_advantage(reward[..., 0], rollout.info[0]["value"])
     expected -= normalised_advantage(reward[..., 1], victims)
     seen = {}
     learner._update = lambda batch, *_: seen.update(batch) or {"Losses/total": 0.0}
@@ -105,21 +106,21 @@ def test_each_finds_its_own_best_response(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_victims_value_network_learns_the_victims_reward(seed):
     """In the second step it is 3 a, which is seen there; in the first it is as much and not seen: 1/2 is explained."""
-    scalars = _play(APLLearner(2, 1, M, seed=seed, **FAST), range(8), seed)
+    scalars = _play(APLLearner(spec(2, 1), 0, M, seed=seed, **FAST), range(8), seed)
     assert scalars[7]["Train/victim_explained_variance"] == pytest.approx(0.5, abs=0.2)
     assert scalars[0]["Train/victim_explained_variance"] < 0.2
     assert scalars[7]["Losses/victim_value"] < scalars[0]["Losses/victim_value"]
 
 
 def test_it_goes_on_from_its_arrays_as_if_nothing_had_been():
-    whole, after = _trained(APLLearner, 3), APLLearner(2, 1, M, seed=0, **FAST)
+    whole, after = _trained(APLLearner, 3), APLLearner(spec(2, 1), 0, M, seed=0, **FAST)
     after.restore(whole.arrays)
     after.learn_from(*whole.last)
     _assert_same(whole.learner, after)
 
 
 def test_same_seed_same_weights():
-    same, other = APLLearner(2, 1, M, seed=0, **FAST), APLLearner(2, 1, M, seed=1, **FAST)
+    same, other = APLLearner(spec(2, 1), 0, M, seed=0, **FAST), APLLearner(spec(2, 1), 0, M, seed=1, **FAST)
     _play(same, range(3))
     _assert_same(_trained(APLLearner, 3).learner, same)
     kernels = [learner.victim_value.model.arrays()["value_0/kernel"] for learner in (same, other)]
@@ -128,7 +129,7 @@ def test_same_seed_same_weights():
 
 def test_its_settings_are_ppos_and_reach_the_victims_network(clean_gin):
     clean_gin.bind_parameter("PPOLearner.discount", 0.7)
-    learner = APLLearner(2, 1, M, seed=0, hidden=(4, 5))
+    learner = APLLearner(spec(2, 1), 0, M, seed=0, hidden=(4, 5))
     assert learner.settings["discount"] == 0.7 and learner.settings["hidden"] == [4, 5]
     assert learner.victim_value.rewards.discount == 0.7
     assert learner.victim_value.model.hidden == (4, 5)
@@ -136,9 +137,9 @@ def test_its_settings_are_ppos_and_reach_the_victims_network(clean_gin):
 
 def test_bad_input():
     with pytest.raises(TypeError, match="no_such_setting"):
-        APLLearner(2, 1, M, seed=0, no_such_setting=1)
-    learner = APLLearner(2, 1, M, seed=0, num_minibatches=7, **FAST)
+        APLLearner(spec(2, 1), 0, M, seed=0, no_such_setting=1)
+    learner = APLLearner(spec(2, 1), 0, M, seed=0, num_minibatches=7, **FAST)
     with pytest.raises(ValueError, match="256 steps cannot be cut into 7 minibatches"):
         learner.learn_from(_rollout(learner), np.zeros((4, M, 2)), 0)
     with pytest.raises(ValueError, match="missing|shape"):
-        APLLearner(2, 1, M, seed=0, **FAST).restore(APLLearner(2, 1, M, seed=0).arrays())
+        APLLearner(spec(2, 1), 0, M, seed=0, **FAST).restore(APLLearner(spec(2, 1), 0, M, seed=0).arrays())

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import zoo_loader
-from tf_apil import rollouts, serving
+from tf_apil import serving
 from tf_apil.agents.dagger import train
 from tf_apil.agents.dagger.learner import DaggerLearner
 from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.testing import made_up
 from zoo_loader import formats
 
 
@@ -103,14 +104,12 @@ def test_returns_by_hand():
     reward = np.zeros((3, 2, 2))
     reward[1, 0] = 10, -10
     done = np.array([[False, True], [True, False], [False, False]])
-    blank = np.zeros((3, 2))
-    rollout = rollouts.Rollout(
-        observation=np.zeros((3, 2, 2, 1)), action=np.zeros((3, 2, 2, 1)), info={},
-        last_observation=np.array([[[0.4], [9]], [[0.6], [9]]]), sparse_reward=reward, dense_reward=reward, done=done,
-        winner=blank, fault=blank, opponent=blank, elapsed_steps=blank, cut_off=np.array([[0, 1]]),
-        cut_observation=np.array([[[0.2], [9]]]),
+    last, cut = np.array([[[0.4], [9]], [[0.6], [9]]]), np.array([[[0.2], [9]]])
+    rollout = made_up.rollout(
+        np.zeros((3, 2, 2, 1)), np.zeros((3, 2, 2, 1)), {}, last, done, sparse_reward=reward,
+        cut_off=np.array([[0, 1]]), cut_observation=cut,
     )  # fmt: skip
-    found = train._returns(rollout, 0.1, 0.5, _TenTimesTheFirst()).reshape(3, 2)
+    found = train._returns(rollout, 0, 0.1, 0.5, _TenTimesTheFirst()).reshape(3, 2)
     np.testing.assert_allclose(found, [[0.5, 1.0], [1.0, 1.5], [2.0, 3.0]], rtol=1e-6)
 
 

@@ -10,7 +10,7 @@ from tf_apil.agents.finetune.policy import ZooLearningPolicy
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.models import policy as policy_lib
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.testing.toy_games import ToyGame
+from tf_apil.testing.toy_games import ToyGame, spec
 from zoo_loader import models
 
 D, A = 3, 2
@@ -41,7 +41,7 @@ def _learner(kind: str, **settings) -> FineTuneLearner:
         "num_epochs": 2,
         "value_warmup_iterations": 0,
     } | settings
-    learner = FineTuneLearner(D, A, **settings)
+    learner = FineTuneLearner(spec(D, A), 0, **settings)
     learner.start_from(_model(kind))
     return learner
 
@@ -83,7 +83,7 @@ def test_a_feed_forward_network_learns_as_it_does_with_the_ppo_learner():
         "num_epochs": 3, "num_minibatches": 2, "learning_rate": 1e-2, "entropy_coefficient": 0.01, "gradient_norm": 0.3,
         "value_coefficient": 0.7,
     }  # fmt: skip
-    theirs = PPOLearner(D, A, M, 0, **settings)
+    theirs = PPOLearner(spec(D, A), 0, M, 0, **settings)
     arrays = models.MlpPolicyValue(D, A).arrays()  # of fresh filters
     names = {"polfc1": "policy_0", "polfc2": "policy_1", "polfinal": "policy_mean"}
     names |= {"vffc1": "value_0", "vffc2": "value_1", "vffinal": "value"}
@@ -92,7 +92,7 @@ def test_a_feed_forward_network_learns_as_it_does_with_the_ppo_learner():
         layers = {f"{z}/{w}": own[f"{o}/{p}"] for z, o in names.items() for w, p in (("w", "kernel"), ("b", "bias"))}
         return arrays | layers | {"logstd": own["log_std"][None]}
 
-    ours = FineTuneLearner(D, A, M, 0, value_warmup_iterations=0, **settings)
+    ours = FineTuneLearner(spec(D, A), 0, M, 0, value_warmup_iterations=0, **settings)
     ours.start_from(models.from_arrays(as_zoo(theirs.model.arrays())))
     done = np.random.default_rng(0).random((T, M)) < 0.3
     played = [_experience(x.policy(), np.random.default_rng(1), done, scale=0.5) for x in (ours, theirs)]
@@ -252,7 +252,7 @@ def test_goes_on_from_its_arrays_bit_for_bit(kind):
     _learn(learner, [0, 1])
     saved = {k: v.copy() for k, v in learner.arrays().items()}
     told = _learn(learner, [2])
-    other = FineTuneLearner(D, A, M, **{"seed": 0} | learner.settings)  # that has started from nothing
+    other = FineTuneLearner(spec(D, A), 0, M, **{"seed": 0} | learner.settings)  # that has started from nothing
     other.restore(saved)
     _assert_same(other.arrays(), saved)
     assert _learn(other, [2]) == told
@@ -299,16 +299,16 @@ class Recall(ToyGame):
 def _recall(kind: str, length: int, iterations: int, seed: int, **settings) -> float:
     """The average gain at the end of a match, by the mean action, after learning."""
     matches, steps = 64, 2 * length
-    learner = FineTuneLearner(1, 1, matches, seed, learning_rate=3e-3, value_warmup_iterations=2, **settings)
+    learner = FineTuneLearner(spec(1, 1), 0, matches, seed, learning_rate=3e-3, value_warmup_iterations=2, **settings)
     learner.start_from(_model(kind, 1, 1, log_std=-1.0))
     other = policy_lib.ZeroPolicy(1, 1)
     table = rollouts.Table(Recall(length, matches, seed), (learner.policy(), other), (False, True), seed)
     for iteration in range(iterations):
         table.policies[0] = learner.policy()
-        rollout = rollouts.collect(table, 0, steps)
+        rollout = rollouts.collect(table, steps)
         learner.learn_from(rollout, rollout.sparse_reward, iteration)
     table = rollouts.Table(Recall(length, matches, seed=10 + seed), (learner.policy(), other), (True, True), 0)
-    played = rollouts.collect(table, 0, 4 * length)
+    played = rollouts.collect(table, 4 * length)
     return float(played.sparse_reward[played.done, 0].mean())
 
 
@@ -327,7 +327,7 @@ def test_only_a_recurrent_network_learns_what_it_has_seen(seed):
 
 
 def test_refuses_what_it_cannot_start_from():
-    learner = FineTuneLearner(D, A, M, 0)
+    learner = FineTuneLearner(spec(D, A), 0, M, 0)
     for call in (learner.policy, learner.arrays):
         with pytest.raises(ValueError, match="has been given none"):
             call()
@@ -336,15 +336,15 @@ def test_refuses_what_it_cannot_start_from():
     with pytest.raises(ValueError, match="takes 4 observations and gives 2 actions; this game has 3 and 2"):
         learner.start_from(models.MlpPolicyValue(4, A))
     with pytest.raises(ValueError, match="not recurrent.*recurrent = False"):
-        FineTuneLearner(D, A, M, 0, recurrent=True).start_from(_model("mlp"))
+        FineTuneLearner(spec(D, A), 0, M, 0, recurrent=True).start_from(_model("mlp"))
     with pytest.raises(ValueError, match="is recurrent.*recurrent = True"):
-        FineTuneLearner(D, A, M, 0, recurrent=False).start_from(_model("lstm"))
+        FineTuneLearner(spec(D, A), 0, M, 0, recurrent=False).start_from(_model("lstm"))
 
 
 def test_leaves_the_network_that_it_starts_from_alone():
     model = _model("mlp")
     before = model.arrays()
-    learner = FineTuneLearner(D, A, M, 0, value_warmup_iterations=0)
+    learner = FineTuneLearner(spec(D, A), 0, M, 0, value_warmup_iterations=0)
     learner.start_from(model)
     _learn(learner, [0])
     _assert_same(model.arrays(), before)
@@ -361,17 +361,17 @@ def test_leaves_the_network_that_it_starts_from_alone():
 )
 def test_refuses_settings_that_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):
-        FineTuneLearner(D, A, M, 0, **settings)
+        FineTuneLearner(spec(D, A), 0, M, 0, **settings)
 
 
 def test_refuses_rollouts_that_cannot_be_cut():
     with pytest.raises(ValueError, match="16 steps cannot be cut into FineTuneLearner.num_minibatches = 3"):
-        FineTuneLearner(D, A, 8, 0, num_minibatches=3).check_batch_size(16)
+        FineTuneLearner(spec(D, A), 0, 8, 0, num_minibatches=3).check_batch_size(16)
     with pytest.raises(ValueError, match="8 sequences cannot"):
-        FineTuneLearner(D, A, 8, 0, recurrent=True, num_minibatches=3).check_batch_size(24)
+        FineTuneLearner(spec(D, A), 0, 8, 0, recurrent=True, num_minibatches=3).check_batch_size(24)
     with pytest.raises(ValueError, match="rollouts of 6 steps cannot be cut into sequences"):
-        FineTuneLearner(D, A, 8, 0, recurrent=True, sequence_length=4).check_batch_size(48)
-    FineTuneLearner(D, A, 8, 0, recurrent=True, sequence_length=2, num_minibatches=12).check_batch_size(48)
+        FineTuneLearner(spec(D, A), 0, 8, 0, recurrent=True, sequence_length=4).check_batch_size(48)
+    FineTuneLearner(spec(D, A), 0, 8, 0, recurrent=True, sequence_length=2, num_minibatches=12).check_batch_size(48)
 
 
 def test_tells_of_a_loss_that_is_not_finite():

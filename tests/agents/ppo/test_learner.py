@@ -7,6 +7,8 @@ from scipy import stats
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.rollouts import Rollout
+from tf_apil.testing import made_up
+from tf_apil.testing.toy_games import spec
 
 D, A = 2, 2
 T, M = 4, 8
@@ -14,7 +16,7 @@ T, M = 4, 8
 
 def _learner(**settings) -> PPOLearner:
     settings = {"num_matches": M, "seed": 0, "hidden": (8,), "num_minibatches": 2, "num_epochs": 2} | settings
-    return PPOLearner(D, A, **settings)
+    return PPOLearner(spec(D, A), 0, **settings)
 
 
 def _rollout(learner: PPOLearner, random: np.random.Generator, steps: int = T, matches: int = M, done=True) -> Rollout:
@@ -26,22 +28,9 @@ def _rollout(learner: PPOLearner, random: np.random.Generator, steps: int = T, m
     policy = learner.policy()
     answers = [policy.act(o, None, random, False) for o in observation]
     ends = np.full((steps, matches), done)
-    return Rollout(
-        observation=_beside(observation),
-        action=_beside(np.stack([answer.action for answer in answers])),
-        info={name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info},
-        other_info={},
-        last_observation=_beside(observation[-1]),
-        sparse_reward=np.zeros((steps, matches, 2)),
-        dense_reward=np.zeros((steps, matches, 2)),
-        done=ends,
-        winner=np.zeros((steps, matches), int),
-        fault=np.zeros((steps, matches), bool),
-        opponent=np.zeros((steps, matches), int),
-        elapsed_steps=np.ones((steps, matches), int),
-        cut_off=np.empty((0, 2), int),
-        cut_observation=np.empty((0, 2, D), np.float32),
-    )
+    info = {name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info}
+    action = np.stack([answer.action for answer in answers])
+    return made_up.rollout(_beside(observation), _beside(action), info, _beside(observation[-1]), ends)
 
 
 def _beside(own: np.ndarray) -> np.ndarray:
@@ -65,7 +54,7 @@ def test_a_match_that_was_cut_off_is_worth_what_its_last_state_is():
         network = learner.policy().network
         worth = network.value(network.normalize(last))
         if is_cut:
-            rollout = rollout._replace(cut_off=cut, cut_observation=_beside(last))
+            rollout = rollout._replace(cut_off=cut, cut_observation=made_up.by_seat(_beside(last)))
         seen = {}
         learner._update = lambda batch, *_, seen=seen: seen.update(batch) or {"Losses/total": 0.0}
         _learn(learner, rollout, reward)
@@ -97,8 +86,8 @@ def test_ignored_entries_that_are_none(pair):
 
 def _nearness(rollout: Rollout) -> np.ndarray:
     """The bandit's reward: the best action is (0.5, minus the first entry of the observation)."""
-    best = np.stack([np.full((rollout.action.shape[:2]), 0.5), -rollout.observation[..., 0, 0]], axis=-1)
-    return -np.square(rollout.action[:, :, 0] - best).sum(axis=-1)
+    best = np.stack([np.full(rollout.done.shape, 0.5), -rollout.observation[0][..., 0, 0]], axis=-1)
+    return -np.square(rollout.action[0] - best).sum(axis=-1)
 
 
 def _iterate(learner: PPOLearner, iterations, seed: int = 1, **shape) -> dict[str, float]:
@@ -130,22 +119,28 @@ def test_losses_by_hand():
                        initial_log_std=-0.5, discount=0.9, lambda_=1.0)  # fmt: skip
     random = np.random.default_rng(0)
     rollout = _rollout(learner, random)
-    now = rollout.info | {"mean": rollout.info["mean"].astype(float), "value": rollout.info["value"].astype(float)}
+    now = rollout.info[0] | {
+        "mean": rollout.info[0]["mean"].astype(float),
+        "value": rollout.info[0]["value"].astype(float),
+    }
     stale = {
         "mean": now["mean"] + random.normal(0, 0.3, now["mean"].shape),
         "value": now["value"] + random.normal(0, 0.4, (T, M)),
     }
     deviation = np.exp(-0.5)
     log_prob = {
-        who: stats.norm(mean, deviation).logpdf(rollout.action[:, :, 0]).sum(axis=-1)
+        who: stats.norm(mean, deviation).logpdf(rollout.action[0]).sum(axis=-1)
         for who, mean in (("now", now["mean"]), ("then", stale["mean"]))
     }
     rollout = rollout._replace(
-        info={
-            **rollout.info,
-            **{k: v.astype(np.float32) for k, v in stale.items()},
-            "log_prob": log_prob["then"].astype(np.float32),
-        }
+        info=(
+            {
+                **rollout.info[0],
+                **{k: v.astype(np.float32) for k, v in stale.items()},
+                "log_prob": log_prob["then"].astype(np.float32),
+            },
+            {},
+        )
     )
     reward = random.normal(size=(T, M))
     # Every step ends a match, so a return is its reward; the scaler divides by the deviation of all of them (with its
@@ -204,10 +199,10 @@ def test_kl_and_clip_fraction_are_of_the_whole_batch_after_the_update():
     rollout = _rollout(learner, np.random.default_rng(0))
     scalars = _learn(learner, rollout, _nearness(rollout))
     arrays = learner.model.arrays()
-    mean = learner.policy().network.mean(rollout.info["observation"].reshape(-1, D))
-    action = rollout.action[:, :, 0].reshape(-1, A)
+    mean = learner.policy().network.mean(rollout.info[0]["observation"].reshape(-1, D))
+    action = rollout.action[0].reshape(-1, A)
     log_prob = stats.norm(mean, np.exp(arrays["log_std"])).logpdf(action).sum(axis=-1)
-    log_ratio = log_prob - rollout.info["log_prob"].ravel()
+    log_ratio = log_prob - rollout.info[0]["log_prob"].ravel()
     assert scalars["Train/approx_kl"] == pytest.approx((np.exp(log_ratio) - 1 - log_ratio).mean(), rel=1e-3, abs=1e-6)
     assert scalars["Train/clip_fraction"] == pytest.approx((np.abs(np.exp(log_ratio) - 1) > 0.2).mean(), abs=1e-6)
     assert scalars["Train/clip_fraction"] > 0
@@ -250,9 +245,9 @@ def test_the_critic_learns_what_comes_later(seed):
         answers = [policy.act(o, None, np.random.default_rng(0), False) for o in raw]
         info = {name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info}
         rollout = rollout._replace(
-            observation=_beside(raw),
-            info=info,
-            action=_beside(np.stack([a.action for a in answers])),
+            observation=made_up.by_seat(_beside(raw)),
+            info=(info, {}),
+            action=(np.stack([a.action for a in answers]), np.nan),
             done=phase > 0.5,
         )
         _learn(learner, rollout, phase.astype(float), iteration)
@@ -314,11 +309,11 @@ def test_somebody_elses_advantages_count_against_the_own_ones():
     reward, other = np.random.default_rng(1).normal(size=(2, T, M))
     seen = {}
     learner._update = lambda batch, *_: seen.update(batch) or {"Losses/total": 0.0}
-    learner.learn(Experience.own(rollout, reward), 0, minus=other)
-    own = learner.rewards.moments.variance**-0.5 * reward - rollout.info["value"]
+    learner.learn(Experience.of(rollout, 0, reward), 0, minus=other)
+    own = learner.rewards.moments.variance**-0.5 * reward - rollout.info[0]["value"]
     expected = (own - own.mean()) / own.std() - (other - other.mean()) / other.std()
     np.testing.assert_allclose(seen["advantage"].numpy().reshape(T, M), expected, atol=1e-4)
-    np.testing.assert_allclose(seen["return"].numpy().reshape(T, M), own + rollout.info["value"], atol=1e-4)
+    np.testing.assert_allclose(seen["return"].numpy().reshape(T, M), own + rollout.info[0]["value"], atol=1e-4)
 
 
 def test_observation_statistics_follow_the_rollouts():
@@ -326,7 +321,7 @@ def test_observation_statistics_follow_the_rollouts():
     learner = _learner()
     rollout = _rollout(learner, np.random.default_rng(0))
     _learn(learner, rollout, _nearness(rollout))
-    raw = rollout.observation[:, :, 0].reshape(-1, D)
+    raw = rollout.observation[0][:, :, 0].reshape(-1, D)
     np.testing.assert_allclose(learner.model.normalizer.mean.numpy(), raw.mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(learner.model.normalizer.variance.numpy(), raw.var(axis=0), atol=1e-3)
 
@@ -367,10 +362,10 @@ def test_rollouts_that_cannot_be_cut_into_minibatches():
 def test_a_loss_that_is_not_finite():
     learner = _learner()
     rollout = _rollout(learner, np.random.default_rng(0))
-    spoilt = rollout.info["value"].copy()
+    spoilt = rollout.info[0]["value"].copy()
     spoilt[1, 1] = np.nan
     with pytest.raises(FloatingPointError, match="PPO loss is nan in iteration 3.*learning_rate"):
-        _learn(learner, rollout._replace(info={**rollout.info, "value": spoilt}), _nearness(rollout), 3)
+        _learn(learner, rollout._replace(info=({**rollout.info[0], "value": spoilt}, {})), _nearness(rollout), 3)
 
 
 def test_rewards_that_are_not_finite():

@@ -6,12 +6,12 @@ import tensorflow as tf
 
 from tf_apil import rollouts
 from tf_apil.agents.ppo.learner import PPOLearner
-from tf_apil.agents.wu import learner as wu
 from tf_apil.agents.wu import saliency
-from tf_apil.agents.wu.learner import WuLearner
+from tf_apil.agents.wu.learner import WuLearner, deviations
 from tf_apil.games import registry
 from tf_apil.models.policy import PolicyStep
-from tf_apil.testing import toy_games
+from tf_apil.testing import made_up, toy_games
+from tf_apil.testing.toy_games import spec
 
 M, T = 8, 16
 
@@ -55,7 +55,7 @@ def _learner(kind=WuLearner, **settings) -> PPOLearner:
     shared = {"num_matches": M, "seed": 0, "hidden": (8,), "num_minibatches": 2, "num_epochs": 2}
     if kind is WuLearner:
         shared |= {"warmup_iterations": 0, "model_batch_size": 32}
-    return kind(2, 2, **(shared | settings))
+    return kind(spec(2, 2), 0, **(shared | settings))
 
 
 def _rollout(learner: PPOLearner, seed: int) -> tuple[rollouts.Rollout, np.ndarray]:
@@ -66,15 +66,9 @@ def _rollout(learner: PPOLearner, seed: int) -> tuple[rollouts.Rollout, np.ndarr
     answers = [policy.act(o[:, 0], None, random, False) for o in observation[:-1]]
     victim = np.tanh(observation[:-1, :, 1]) + 0.1 * random.normal(size=(T, M, 2))
     own = np.stack([answer.action for answer in answers])
-    zeros = np.zeros((T, M, 2))
-    rollout = rollouts.Rollout(
-        observation=observation[:-1], action=np.stack([own, victim.astype(np.float32)], axis=2),
-        info={name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info},
-        last_observation=observation[-1], sparse_reward=zeros, dense_reward=zeros, done=random.random((T, M)) < 0.2,
-        winner=np.zeros((T, M), int), elapsed_steps=np.ones((T, M), int), cut_off=np.empty((0, 2), int),
-        cut_observation=np.empty((0, 2, 2), np.float32), opponent=np.zeros((T, M), int), other_info={},
-        fault=np.zeros((T, M), bool),
-    )  # fmt: skip
+    info = {name: np.stack([answer.info[name] for answer in answers]) for name in answers[0].info}
+    action = np.stack([own, victim.astype(np.float32)], axis=2)
+    rollout = made_up.rollout(observation[:-1], action, info, observation[-1], random.random((T, M)) < 0.2)
     return rollout, random.normal(size=(T, M, 2))
 
 
@@ -92,7 +86,7 @@ def _assert_same(a: dict, b: dict) -> None:
 
 def test_deviations_by_hand():
     """Steps 0 and 2 count. Actions: (0.5 (1 + 3) / 2 + 1 (2 + 0) / 2) / 2 = 1; observations: (1 + 4) / 2 = 2.5."""
-    of_action, of_observation = wu.deviations(
+    of_action, of_observation = deviations(
         action=tf.constant([[1.0, -3.0], [9.0, 9.0], [2.0, 0.0]]),
         observation=tf.constant([[1.0, -1.0, 1.0], [7.0, 7.0, 7.0], [-12.0, 0.0, 0.0]]),
         importance=tf.constant([0.5, 1.0, 1.0]),
@@ -103,7 +97,7 @@ def test_deviations_by_hand():
 
 def test_deviations_where_no_step_counts():
     ones = tf.ones((2, 3))
-    assert [float(d) for d in wu.deviations(ones, ones, tf.ones(2), tf.zeros(2))] == [0.0, 0.0]
+    assert [float(d) for d in deviations(ones, ones, tf.ones(2), tf.zeros(2))] == [0.0, 0.0]
 
 
 def test_the_losses_against_plain_numpy():
@@ -126,8 +120,8 @@ def test_the_losses_against_plain_numpy():
         seen = np.concatenate([dense(z, "dynamics", 0), dense(action, "dynamics", 1)])
         return dense(np.maximum(dense(np.maximum(seen, 0), "dynamics", 2), 0), "dynamics", 3)
 
-    victim = rollout.observation[:, :, 1].reshape(-1, 2)
-    z = (rollout.observation[:, :, 1] - victim.mean(axis=0)) / victim.std(axis=0)  # the start weighs 1e-4 of 128
+    victim = rollout.observation[0][:, :, 1].reshape(-1, 2)
+    z = (rollout.observation[0][:, :, 1] - victim.mean(axis=0)) / victim.std(axis=0)  # the start weighs 1e-4 of 128
     importance = saliency.importance(
         learner.surrogate.predict, tf.constant(z.reshape(-1, 2), tf.float32), (1, 2), "gradient", (0, 0)
     ).numpy().reshape(T, M)  # fmt: skip
@@ -135,8 +129,8 @@ def test_the_losses_against_plain_numpy():
     for t in range(T - 1):
         for m in range(M):
             if not rollout.done[t, m]:
-                expected = dynamics(rollout.info["observation"][t, m], rollout.info["mean"][t, m])
-                turned = surrogate(expected) - rollout.action[t + 1, m, 1]
+                expected = dynamics(rollout.info[0]["observation"][t, m], rollout.info[0]["mean"][t, m])
+                turned = surrogate(expected) - rollout.action[1][t + 1, m]
                 of_action.append(importance[t, m] * np.abs(turned).mean())
                 of_observation.append(np.abs(expected - z[t + 1, m]).mean())
     assert scalars["Losses/action_deviation"] == pytest.approx(-0.5 * np.mean(of_action), rel=1e-4)
@@ -156,7 +150,7 @@ def test_the_gradient_by_the_action_against_differences():
     rollout, _ = _rollout(learner, 2)
     random, size = np.random.default_rng(0), 40
     minibatch = {
-        "observation": rollout.info["observation"].reshape(-1, 2)[:size],
+        "observation": rollout.info[0]["observation"].reshape(-1, 2)[:size],
         "next_victim_observation": random.normal(size=(size, 2)), "next_victim_action": random.normal(size=(size, 2)),
         "importance": random.uniform(0.2, 1, size), "counts": random.integers(0, 2, size),
     }  # fmt: skip
@@ -213,8 +207,8 @@ def test_what_follows_is_of_the_same_match():
     np.testing.assert_array_equal(given["counts"], expected)
     assert 0.5 * T * M < expected.sum() < 0.9 * T * M
     t, m = np.nonzero(expected)
-    np.testing.assert_array_equal(given["next_victim_action"][t, m], rollout.action[t + 1, m, 1])
-    victim = rollout.observation[:, :, 1]
+    np.testing.assert_array_equal(given["next_victim_action"][t, m], rollout.action[1][t + 1, m])
+    victim = rollout.observation[0][:, :, 1]
     z = (victim - victim.mean((0, 1))) / victim.std((0, 1))
     np.testing.assert_allclose(given["next_victim_observation"][t, m], z[t + 1, m], atol=1e-4)
 
@@ -226,11 +220,11 @@ def _play(entry: int, ratio: float = 1.0, seed: int = 0, iterations: int = 30, *
         "surrogate_learning_rate": 3e-3, "initial_log_std": -0.7, "learning_rate": 1e-3,
         "warmup_iterations": 8,
     } | settings  # fmt: skip
-    learner = WuLearner(2, 2, 32, seed, ratio=ratio, **settings)
+    learner = WuLearner(spec(2, 2), 0, 32, seed, ratio=ratio, **settings)
     table = rollouts.Table(Gesture(32, seed), (learner.policy(), Startled(entry)), (False, True), seed)
     for iteration in range(iterations):
         table.policies[0] = learner.policy()
-        learner.learn_from(rollouts.collect(table, 0, T), np.zeros((T, 32, 2)), iteration)
+        learner.learn_from(rollouts.collect(table, T), np.zeros((T, 32, 2)), iteration)
     return learner.model(np.zeros((1, 2), np.float32)).mean.numpy()[0]
 
 
@@ -266,7 +260,7 @@ def test_each_saliency_gives_an_importance_of_its_own(method):
     learner.learn = lambda experience, iteration, extra: given.update(extra) or {}
     rollout, reward = _rollout(learner, 0)
     scalars = learner.learn_from(rollout, reward, 0)
-    z = learner._normalized(rollout.observation[:, :, 1]).reshape(-1, 2)
+    z = learner._normalized(rollout.observation[0][:, :, 1]).reshape(-1, 2)
     expected = saliency.importance(learner.surrogate.predict, tf.constant(z), (0, 1), method, (0, 0))
     np.testing.assert_allclose(given["importance"].ravel(), expected, rtol=1e-5)
     assert given["importance"].std() > 0.01
@@ -283,16 +277,18 @@ def test_gin_sets_it(clean_gin):
     clean_gin.parse_config(
         "WuLearner.weight = -0.2\nPPOLearner.learning_rate = 0.002\nWuLearner.saliency='smooth_grad'"
     )
-    settings = WuLearner(2, 2, M, 0).settings
+    settings = WuLearner(spec(2, 2), 0, M, 0).settings
     assert (settings["weight"], settings["learning_rate"], settings["saliency"]) == (-0.2, 0.002, "smooth_grad")
 
 
 def test_columns_are_those_of_the_game():
-    for game in registry.GAMES.values():
-        found = wu.opponent_columns_of(game.observation_dim, game.action_dim)
-        assert found == (game.other_qpos.start, game.other_qpos.stop)
-        assert found[1] - found[0] == {17: 24, 8: 15}[game.action_dim]  # the authors' numbers
-    assert wu.opponent_columns_of(7, 3) == (0, 7)
+    for game_id in registry.GAMES:
+        game = registry.spec(game_id)
+        for seat in (0, 1):
+            columns = WuLearner(game, seat, M, 0, hidden=(2,)).settings["opponent_columns"]
+            assert tuple(columns) == game.seats[1 - seat].opponent_joints
+            assert columns[1] - columns[0] == {17: 24, 8: 15}[game.seats[seat].action_dim]  # the authors' numbers
+    assert WuLearner(spec(7, 3), 0, M, 0, hidden=(2,)).settings["opponent_columns"] == [0, 7]
 
 
 @pytest.mark.parametrize("settings, message", [
@@ -324,6 +320,6 @@ def test_rollouts_in_which_nothing_follows():
 def test_victims_that_see_what_is_no_number():
     learner = _learner()
     rollout, reward = _rollout(learner, 0)
-    rollout.observation[1, 2, 1, 0] = np.nan
+    rollout.observation[0][1, 2, 1, 0] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         learner.learn_from(rollout, reward, 0)

@@ -28,8 +28,8 @@ def test_the_surrogates_loss_by_hand():
 def test_the_dynamics_loss_by_hand():
     """Errors 0.5, 1.5, -3, 0: beyond the margin of 1 are 0.5 and 2, and (0.25 + 4) / 4 = 1.0625."""
     prediction, target = tf.constant([[0.5, 1.5], [-3.0, 0.0]]), tf.zeros((2, 2))
-    assert float(ObservationDynamics(2, 1, 0).loss(prediction, target)) == pytest.approx(1.0625)
-    squared = ObservationDynamics(2, 1, 0, margin=0.0).loss(prediction, target)
+    assert float(ObservationDynamics(2, 1, 2, 0).loss(prediction, target)) == pytest.approx(1.0625)
+    squared = ObservationDynamics(2, 1, 2, 0, margin=0.0).loss(prediction, target)
     assert float(squared) == pytest.approx((0.25 + 2.25 + 9) / 4)
 
 
@@ -64,7 +64,7 @@ def test_weights_that_cost_more_are_smaller(seed):
 def test_the_dynamics_learn_what_an_action_does(seed):
     observation, action = _data(2000, seed)
     following = observation + np.pad(action, ((0, 0), (0, 1)))
-    dynamics = ObservationDynamics(3, 2, seed, margin=0.0, learning_rate=3e-3, num_epochs=20, batch_size=50)
+    dynamics = ObservationDynamics(3, 2, 3, seed, margin=0.0, learning_rate=3e-3, num_epochs=20, batch_size=50)
     for i in range(3):
         dynamics.fit(observation, action, following, iteration=i)
     assert dynamics.error(observation, action, following) < 0.25  # four units see the action
@@ -81,7 +81,7 @@ def test_errors_are_root_mean_squares():
 
 @pytest.mark.parametrize("make", [
     lambda seed: (VictimSurrogate(3, 2, seed, batch_size=64), lambda o, a: (o, a)),
-    lambda seed: (ObservationDynamics(3, 2, seed, batch_size=64), lambda o, a: (o, a, o)),
+    lambda seed: (ObservationDynamics(3, 2, 3, seed, batch_size=64), lambda o, a: (o, a, o)),
 ])  # fmt: skip
 def test_same_seed_same_fit_and_it_goes_on_from_its_arrays(make):
     (whole, pairs), (before, _), (after, _), (other, _) = make(0), make(0), make(1), make(2)

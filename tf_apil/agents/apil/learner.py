@@ -8,7 +8,9 @@ import numpy as np
 from tf_apil import arguments
 from tf_apil.agents.apil.cloning import Cloner
 from tf_apil.agents.apil.discriminator import Discriminator
+from tf_apil.agents.learner import OneSeat
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
+from tf_apil.games.interface import GameSpec
 from tf_apil.models.forecasting import ForecastingPolicy, imitator_input, policy_input
 from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
 from tf_apil.models.named_arrays import joined, under
@@ -18,7 +20,7 @@ from tf_apil.rollouts import Rollout
 
 @gin.configurable
 @arguments.checked
-class APILLearner:
+class APILLearner(OneSeat):
     """Three learners on the same rollouts: an imitator of the victim, its discriminator, and the adversary.
 
     Bui, Mai, Nguyen: Imitating Opponent to Win: Adversarial Policy Imitation Learning in Two-player Competitive Games,
@@ -41,8 +43,8 @@ class APILLearner:
 
     def __init__(
         self,
-        observation_dim: arguments.Count,
-        action_dim: arguments.Count,
+        game: GameSpec,
+        seat: Literal[0, 1],
         num_matches: arguments.Count,
         seed: arguments.Whole,
         enhancement: arguments.NonNegative = 0.0,
@@ -56,7 +58,7 @@ class APILLearner:
         """Builds the networks.
 
         Args:
-            observation_dim, action_dim: D and A of one seat.
+            game, seat: what is played, and where the adversary sits.
             num_matches: M of the rollouts to come.
             seed: of everything.
             enhancement: how much of the adversary's reward is taken from the imitator's.
@@ -79,14 +81,19 @@ class APILLearner:
             )
         self._enhancement, self._kind = enhancement, imitator
         self._sees, self._samples, self._seed = sees_victim, samples_forecast, seed
-        seen = observation_dim * (2 if sees_victim else 1)
-        self.adversary = PPOLearner(seen + action_dim, action_dim, num_matches, seed, **settings)
-        self.imitator = PPOLearner(
-            seen, action_dim, num_matches, seed + 1, **(settings | {"learning_rate": imitator_learning_rate})
+        self.game, self.seat, self._other = game, seat, 1 - seat
+        forecast_dim = game.seats[self._other].action_dim
+        seen = sum(spec.observation_dim for spec in (game.seats if sees_victim else (game.seats[seat],)))
+        self.adversary = PPOLearner(
+            game.with_seat(seat, observation_dim=seen + forecast_dim), seat, num_matches, seed, **settings
         )
+        self.imitator = PPOLearner(  # it acts as the victim does, on what the adversary sees
+            game.with_seat(self._other, observation_dim=seen), self._other, num_matches, seed + 1,
+            **(settings | {"learning_rate": imitator_learning_rate}),
+        )  # fmt: skip
         self.discriminator = self.cloner = None  # one of them, as the imitator is
         if imitator == "gail":
-            self.discriminator = Discriminator(seen, action_dim, seed + 2, learning_rate=discriminator_learning_rate)
+            self.discriminator = Discriminator(seen, forecast_dim, seed + 2, learning_rate=discriminator_learning_rate)
         else:
             self.cloner = Cloner(self.imitator.model, imitator_learning_rate)
         self.model = ForecastingActorCritic(self.adversary.model, self.imitator.model, sees_victim, name="apil")
@@ -128,8 +135,9 @@ class APILLearner:
     def learn_from(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
         """One update of all three; see `PPOLearner.learn_from`."""
         imitator = self._imitator_experience(rollout, iteration)
-        adversary = self._adversary_experience(rollout, reward[..., 0], iteration)
-        scalars = self._learn_to_imitate(imitator, rollout.action[:, :, 1], reward[..., 0], iteration)
+        own = reward[..., self.seat]
+        adversary = self._adversary_experience(rollout, own, iteration)
+        scalars = self._learn_to_imitate(imitator, rollout.action[self._other], own, iteration)
         scalars = {f"Imitator/{name.split('/')[1]}": value for name, value in scalars.items()}
         return self.adversary.learn(adversary, iteration) | scalars
 
@@ -149,12 +157,12 @@ class APILLearner:
 
     def _imitator_experience(self, rollout: Rollout, iteration: int) -> Experience:
         """Without rewards: these come of the discriminator."""
-        info = under(rollout.info, "imitator/")
+        info = under(rollout.info[self.seat], "imitator/")
         seen = [
-            imitator_input(o, self._sees)
+            imitator_input(o[self.seat], self._sees)
             for o in (rollout.observation, rollout.last_observation, rollout.cut_observation)
         ]
-        action = rollout.info["forecast"]
+        action = rollout.info[self.seat]["forecast"]
         if not self._samples:  # PPO learns nothing from means; no step depended on what is drawn here
             random = np.random.default_rng([self._seed, iteration, 2])
             mean, log_std = info["mean"], self.imitator.model.log_std.numpy()
@@ -169,14 +177,16 @@ class APILLearner:
     def _adversary_experience(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> Experience:
         """What lies beyond the rollout is seen with a forecast of its own."""
         policy, random = self.imitator.policy(), np.random.default_rng([self._seed, iteration, 1])
+        info = rollout.info[self.seat]
 
-        def seen(observation):
+        def seen(observations):
+            observation = observations[self.seat]
             forecast = policy.act(imitator_input(observation, self._sees), None, random, not self._samples).action
             return policy_input(observation, forecast, self._sees)
 
         return Experience(
-            policy_input(rollout.observation, rollout.info["forecast"], self._sees), rollout.action[:, :, 0],
-            rollout.info, reward, rollout.done, seen(rollout.last_observation), rollout.cut_off,
+            policy_input(rollout.observation[self.seat], info["forecast"], self._sees), rollout.action[self.seat],
+            info, reward, rollout.done, seen(rollout.last_observation), rollout.cut_off,
             seen(rollout.cut_observation),
         )  # fmt: skip
 

@@ -1,11 +1,14 @@
 """APL (Guo et al. 2021): the adversary's advantage less the victim's."""
 
+from typing import Literal
+
 import gin
 import numpy as np
 
 from tf_apil import arguments
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.agents.ppo.values import ValueLearner
+from tf_apil.games.interface import GameSpec
 from tf_apil.models.named_arrays import under
 from tf_apil.rollouts import Rollout
 
@@ -26,17 +29,17 @@ class APLLearner(PPOLearner):
 
     def __init__(
         self,
-        observation_dim: arguments.Count,
-        action_dim: arguments.Count,
+        game: GameSpec,
+        seat: Literal[0, 1],
         num_matches: arguments.Count,
         seed: arguments.Whole,
         **settings,
     ):
         """Builds the networks; arguments as of `PPOLearner`, which the victim's value network shares."""
-        super().__init__(observation_dim, action_dim, num_matches, seed, **settings)
+        super().__init__(game, seat, num_matches, seed, **settings)
         shared = ("hidden", "learning_rate", "discount", "lambda_", "gradient_norm")
         self.victim_value = ValueLearner(
-            observation_dim, num_matches, seed + 1, **{name: self.settings[name] for name in shared}
+            game.seats[seat].observation_dim, num_matches, seed + 1, **{name: self.settings[name] for name in shared}
         )
 
     @property
@@ -46,9 +49,10 @@ class APLLearner(PPOLearner):
 
     def learn_from(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
         """One update of both, on the same minibatches; see `PPOLearner.learn_from`."""
-        experience, victims = (Experience.own(rollout, reward[..., seat]) for seat in (0, 1))
+        experience = Experience.of(rollout, self.seat, reward[..., self.seat])
+        victims = experience._replace(reward=reward[..., 1 - self.seat])
         advantage, scalars = self.victim_value.learn(
-            rollout.info["observation"], victims, self.policy().network.normalize,
+            experience.info["observation"], victims, self.policy().network.normalize,
             self.minibatches(rollout.done.size, iteration),
         )  # fmt: skip
         return self.learn(experience, iteration, minus=advantage) | {

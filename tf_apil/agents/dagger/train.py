@@ -89,14 +89,12 @@ def train(
             game_seed, policy_seed = np.random.SeedSequence([seed, iteration, place]).spawn(2)
             batch = games.make(game, num_matches, game_seed, physics=physics)
             seated = (player, other) if seat == 0 else (other, player)
-            rollout = rollouts.collect(
-                rollouts.Table(batch, seated, (False, False), policy_seed), seat, steps_per_match
-            )
-            seen.append(rollout.observation[:, :, 0].reshape(-1, rules.observation_dim))
+            rollout = rollouts.collect(rollouts.Table(batch, seated, (False, False), policy_seed), steps_per_match)
+            seen.append(rollout.observation[seat][:, :, 0].reshape(-1, rules.observation_dim))
             if judge:
                 worth.append(value_scale * judge.value(seen[-1], None))
             elif values == "returns":
-                worth.append(_returns(rollout, value_scale, discount, learner.policy().network))
+                worth.append(_returns(rollout, seat, value_scale, discount, learner.policy().network))
             won, ended = won + int((rollout.winner == seat).sum()), ended + int(rollout.done.sum())
             batch.close()
         observation = np.concatenate(seen)
@@ -114,11 +112,13 @@ def train(
     return path
 
 
-def _returns(rollout: rollouts.Rollout, scale: float, discount: float, network: NumpyActorCritic) -> np.ndarray:
+def _returns(
+    rollout: rollouts.Rollout, seat: int, scale: float, discount: float, network: NumpyActorCritic
+) -> np.ndarray:
     """`[T * M]` discounted returns of the seat's scaled sparse reward, with what `network` says beyond the rollout."""
-    reward = scale * rollout.sparse_reward[..., 0]
+    reward = scale * rollout.sparse_reward[..., seat]
     value = np.zeros(reward.shape)  # of the steps between, of which whole returns ask nothing
-    experience = Experience.own(rollout, reward)
+    experience = Experience.of(rollout, seat, reward)
     _, target = advantages.of_experience(
         reward, value, experience, lambda o: network.value(network.normalize(o)), discount, lambda_=1.0
     )

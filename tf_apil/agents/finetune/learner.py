@@ -1,5 +1,7 @@
 """PPO on networks of `zoo_loader`, feed-forward or recurrent, that go on from the weights they come with."""
 
+from typing import Literal
+
 import gin
 import numpy as np
 import tensorflow as tf
@@ -7,8 +9,10 @@ import tensorflow as tf
 from tf_apil import arguments
 from tf_apil.agents.finetune import loss, sequences
 from tf_apil.agents.finetune.policy import ZooLearningPolicy
+from tf_apil.agents.learner import OneSeat
 from tf_apil.agents.ppo import advantages
 from tf_apil.agents.ppo.learner import Experience
+from tf_apil.games.interface import GameSpec
 from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.named_arrays import under
 from tf_apil.rollouts import Rollout
@@ -20,7 +24,7 @@ _UNUSED = ("q/",)
 
 @gin.configurable
 @arguments.checked
-class FineTuneLearner:
+class FineTuneLearner(OneSeat):
     """Makes a better network out of a zoo network and each rollout: how a victim is retrained.
 
     The losses, advantages and minibatches are `PPOLearner`'s. They are written out here, because the networks of
@@ -44,14 +48,15 @@ class FineTuneLearner:
     gradients are scaled down by their common norm.
 
     Attributes:
+        game, seat: what is played, and where the learner sits.
         model: the Keras network, a copy of that which was given to `start_from`; None before.
         settings: what decides how this learner learns; JSON values.
     """
 
     def __init__(
         self,
-        observation_dim: arguments.Count,
-        action_dim: arguments.Count,
+        game: GameSpec,
+        seat: Literal[0, 1],
         num_matches: arguments.Count,
         seed: arguments.Whole,
         recurrent: bool | None = None,
@@ -70,7 +75,7 @@ class FineTuneLearner:
         """Keeps the settings; the network comes with `start_from`.
 
         Args:
-            observation_dim, action_dim: D and A.
+            game, seat: what is played, and where the learner sits.
             num_matches: M of the rollouts to come.
             seed: of the minibatches.
             recurrent: whether the network to come carries a state; None: either will do.
@@ -99,7 +104,7 @@ class FineTuneLearner:
         self.model: policy_model.PolicyModel | None = None
         self._optimizers: dict[str, tf.keras.optimizers.Optimizer] = {}
         self.rewards = normalizers.RewardScaler(num_matches, discount)
-        self._dims, self._num_matches, self._seed = (observation_dim, action_dim), num_matches, seed
+        self.game, self.seat, self._num_matches, self._seed = game, seat, num_matches, seed
 
     def start_from(self, model: policy_model.PolicyModel) -> None:
         """Copies a network, and begins with new optimisers. Its statistics of returns are switched off in the copy.
@@ -112,10 +117,11 @@ class FineTuneLearner:
                 f"FineTuneLearner trains the networks of zoo_loader, and was given a {type(model).__name__}. An "
                 "ActorCritic of this project is trained on by PPOLearner."
             )
-        if (model.observation_dim, model.action_dim) != self._dims:
+        own = self.game.seats[self.seat]
+        if (model.observation_dim, model.action_dim) != (own.observation_dim, own.action_dim):
             raise ValueError(
                 f"the network to start from takes {model.observation_dim} observations and gives {model.action_dim} "
-                f"actions; this game has {self._dims[0]} and {self._dims[1]}. It is a policy for another game."
+                f"actions; this game has {own.observation_dim} and {own.action_dim}. It is a policy for another game."
             )
         if self.settings["recurrent"] not in (None, model.recurrent):
             raise ValueError(
@@ -173,12 +179,12 @@ class FineTuneLearner:
 
         Args:
             rollout: by `policy()`, as it was before this call.
-            reward: `[T, M, 2]`, of the learner and of the other, unscaled.
+            reward: `[T, M, 2]`, of seat 0 and of seat 1, unscaled.
             iteration: counts the rollouts from 0.
 
         Returns, raises: as `learn`.
         """
-        return self.learn(Experience.own(rollout, reward[..., 0]), iteration)
+        return self.learn(Experience.of(rollout, self.seat, reward[..., self.seat]), iteration)
 
     def learn(self, experience: Experience, iteration: int) -> dict[str, float]:
         """One PPO update; in the first `value_warmup_iterations` iterations, of the value alone.

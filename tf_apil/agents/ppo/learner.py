@@ -1,6 +1,6 @@
 """PPO on rollouts of ours: tf-agents' `PPOClipAgent` in one in-graph loop over shuffled minibatches."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import gin
 import numpy as np
@@ -8,8 +8,10 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from tf_apil import arguments
+from tf_apil.agents.learner import OneSeat
 from tf_apil.agents.ppo import advantages, networks
 from tf_apil.agents.ppo.agent import ClippedAgent, distance
+from tf_apil.games.interface import GameSpec
 from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.named_arrays import under
@@ -41,17 +43,17 @@ class Experience(NamedTuple):
     cut_observation: np.ndarray
 
     @classmethod
-    def own(cls, rollout: Rollout, reward: np.ndarray) -> "Experience":
-        """That of a learner that sees, in its seat, what its seat sees; `reward` is `[T, M]`."""
+    def of(cls, rollout: Rollout, seat: int, reward: np.ndarray) -> "Experience":
+        """That of a learner that sees, in `seat`, what this seat sees of itself; `reward` is `[T, M]`."""
         return cls(
-            rollout.observation[:, :, 0], rollout.action[:, :, 0], rollout.info, reward, rollout.done,
-            rollout.last_observation[:, 0], rollout.cut_off, rollout.cut_observation[:, 0],
+            rollout.observation[seat][:, :, 0], rollout.action[seat], rollout.info[seat], reward, rollout.done,
+            rollout.last_observation[seat][:, 0], rollout.cut_off, rollout.cut_observation[seat][:, 0],
         )  # fmt: skip
 
 
 @gin.configurable
 @arguments.checked
-class PPOLearner:
+class PPOLearner(OneSeat):
     """Makes a better `ActorCritic` out of each rollout.
 
     The defaults are the recipe of Gleave et al. 2020 (arXiv:1905.10615, Stable Baselines' PPO2). Departures from PPO2:
@@ -60,14 +62,20 @@ class PPOLearner:
 
     A subclass may add terms to the loss: it says in `extra_names` what they are called among the scalars, computes them
     in `extra_losses`, and hands `learn` the arrays that they need.
+
+    Attributes:
+        game, seat: what is played, and where the learner sits.
+        model: the network that learns.
+        optimizer: its Adam.
+        settings: what decides how this learner learns; JSON values.
     """
 
     extra_names: tuple[str, ...] = ()
 
     def __init__(
         self,
-        observation_dim: arguments.Count,
-        action_dim: arguments.Count,
+        game: GameSpec,
+        seat: Literal[0, 1],
         num_matches: arguments.Count,
         seed: arguments.Whole,
         hidden: tuple[arguments.Count, ...] = (64, 64),
@@ -86,7 +94,7 @@ class PPOLearner:
         """Builds the networks and the optimiser.
 
         Args:
-            observation_dim, action_dim: D and A.
+            game, seat: what is played, and where the learner sits.
             num_matches: M of the rollouts to come.
             seed: of the weights and of the minibatches.
             hidden: units of each tower's tanh layers.
@@ -105,7 +113,6 @@ class PPOLearner:
         Raises:
             ValueError: a setting cannot be.
         """
-        #: What decides how this learner learns; JSON values.
         self.settings = {
             "hidden": list(hidden), "learning_rate": learning_rate, "num_epochs": num_epochs,
             "num_minibatches": num_minibatches, "discount": discount, "lambda_": lambda_, "clip": clip,
@@ -113,6 +120,8 @@ class PPOLearner:
             "gradient_norm": gradient_norm, "initial_log_std": initial_log_std,
             "ignored_entries": [list(pair) for pair in ignored_entries],
         }  # fmt: skip
+        self.game, self.seat = game, seat
+        observation_dim, action_dim = game.seats[seat].observation_dim, game.seats[seat].action_dim
         for start, stop in ignored_entries:
             if not start < stop <= observation_dim:
                 raise ValueError(
@@ -196,12 +205,12 @@ class PPOLearner:
 
         Args:
             rollout: by `policy()`, as it was before this call.
-            reward: `[T, M, 2]`, of the learner and of the victim, unscaled.
+            reward: `[T, M, 2]`, of seat 0 and of seat 1, unscaled.
             iteration: counts the rollouts.
 
         Returns, raises: as `learn`.
         """
-        return self.learn(Experience.own(rollout, reward[..., 0]), iteration)
+        return self.learn(Experience.of(rollout, self.seat, reward[..., self.seat]), iteration)
 
     def extra_losses(self, minibatch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Terms to add to the loss of a minibatch, scalars by the names of `extra_names`.

@@ -24,6 +24,7 @@ class ObservationDynamics(Regressor):
         self,
         observation_dim: int,
         action_dim: int,
+        victim_observation_dim: int,
         seed: int,
         embedding: tuple[int, int] = (32, 4),
         hidden: int = 64,
@@ -32,12 +33,13 @@ class ObservationDynamics(Regressor):
         num_epochs: int = 4,
         batch_size: int = 256,
     ):
-        """Builds the network for observations `[B, observation_dim]` of both seats and actions `[B, action_dim]`."""
+        """Builds the network from observations `[B, observation_dim]` and actions `[B, action_dim]` of the adversary to
+        observations `[B, victim_observation_dim]` of the victim."""
         seeds = np.random.SeedSequence(seed).generate_state(4).tolist()
         self._see = dense(embedding[0], observation_dim, seeds[0], "relu")
         self._act = dense(embedding[1], action_dim, seeds[1], "relu")
         self._join = dense(hidden, sum(embedding), seeds[2], "relu")
-        self._tell = dense(observation_dim, hidden, seeds[3])
+        self._tell = dense(victim_observation_dim, hidden, seeds[3])
         layers = [self._see, self._act, self._join, self._tell]
         super().__init__(layers, seed, learning_rate, num_epochs, batch_size)
         self._margin = margin

@@ -11,7 +11,7 @@ from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.agents.wu import saliency as saliency_lib
 from tf_apil.agents.wu.dynamics import ObservationDynamics
 from tf_apil.agents.wu.surrogate import VictimSurrogate
-from tf_apil.games import registry
+from tf_apil.games.interface import GameSpec, SeatSpec
 from tf_apil.models import normalizers
 from tf_apil.models.named_arrays import under
 from tf_apil.rollouts import Rollout
@@ -37,15 +37,15 @@ class WuLearner(PPOLearner):
     Departures: steps without a next one (a match ends, or the rollout) are left out of the term; there, the next is of
     another match. Observations are normalised with running statistics. For `warmup_iterations` the term is off, as its
     models are not fitted yet; there, the surrogate is fitted beforehand and the dynamics are used as they start. Which
-    columns show the opponent: see `opponent_columns_of`.
+    columns show the opponent: see `opponent_columns`.
     """
 
     extra_names = ("Losses/action_deviation", "Losses/observation_deviation")
 
     def __init__(
         self,
-        observation_dim: arguments.Count,
-        action_dim: arguments.Count,
+        game: GameSpec,
+        seat: Literal[0, 1],
         num_matches: arguments.Count,
         seed: arguments.Whole,
         weight: Annotated[float, arguments.Range(most=0)] = -0.06,
@@ -64,15 +64,15 @@ class WuLearner(PPOLearner):
         """Builds the networks.
 
         Args:
-            observation_dim, action_dim: D and A of one seat.
+            game, seat: what is played, and where the adversary sits.
             num_matches: M of the rollouts to come.
             seed: of everything.
             weight: of the term in the loss, which is minimised: 0, plain PPO, or below, so that the victim's actions
                 deviate more.
             ratio: how much the observation's deviation counts against the action's.
             saliency: "gradient", "integrated_gradients" or "smooth_grad".
-            opponent_columns: (start, stop) of the entries that show the victim its opponent. None: of the game with
-                these sizes, see `opponent_columns_of`.
+            opponent_columns: (start, stop) of the entries that show the victim its opponent. None: the opponent's
+                joints, as the game's specification has them; all entries, where it has none.
             warmup_iterations: rollouts that surrogate and dynamics are fitted to before the term counts.
             surrogate_l2, surrogate_learning_rate: of `VictimSurrogate`.
             dynamics_margin, dynamics_learning_rate: of `ObservationDynamics`.
@@ -82,8 +82,9 @@ class WuLearner(PPOLearner):
         Raises:
             ValueError: a setting cannot be.
         """
-        super().__init__(observation_dim, action_dim, num_matches, seed, **settings)
-        columns = _checked_columns(opponent_columns, observation_dim, action_dim)
+        super().__init__(game, seat, num_matches, seed, **settings)
+        victim, adversary = game.seats[1 - seat], game.seats[seat]
+        columns = _checked_columns(opponent_columns, victim)
         own = {
             "weight": weight, "ratio": ratio, "saliency": saliency, "opponent_columns": list(columns),
             "warmup_iterations": warmup_iterations, "surrogate_l2": surrogate_l2,
@@ -96,13 +97,14 @@ class WuLearner(PPOLearner):
         self._columns, self._warmup = columns, warmup_iterations
         fitting = {"num_epochs": model_epochs, "batch_size": model_batch_size}
         self.surrogate = VictimSurrogate(
-            observation_dim, action_dim, seed + 1, l2=surrogate_l2, learning_rate=surrogate_learning_rate, **fitting
-        )
-        self.dynamics = ObservationDynamics(
-            observation_dim, action_dim, seed + 2, margin=dynamics_margin, learning_rate=dynamics_learning_rate,
-            **fitting,
+            victim.observation_dim, victim.action_dim, seed + 1, l2=surrogate_l2,
+            learning_rate=surrogate_learning_rate, **fitting,
         )  # fmt: skip
-        self.victim_observations = normalizers.RunningMoments((observation_dim,))
+        self.dynamics = ObservationDynamics(
+            adversary.observation_dim, adversary.action_dim, victim.observation_dim, seed + 2, margin=dynamics_margin,
+            learning_rate=dynamics_learning_rate, **fitting,
+        )  # fmt: skip
+        self.victim_observations = normalizers.RunningMoments((victim.observation_dim,))
 
     def learn_from(self, rollout: Rollout, reward: np.ndarray, iteration: int) -> dict[str, float]:
         """One update of all; see `PPOLearner.learn_from`.
@@ -117,20 +119,22 @@ class WuLearner(PPOLearner):
                 f"no step of this rollout of {len(goes_on)} steps in {goes_on.shape[1]} matches is followed by another "
                 "of its match, and the attack needs what comes next: let a rollout have more steps in each match."
             )
-        self.victim_observations.update(_flat(rollout.observation[:, :, 1]))
-        victim = self._normalized(rollout.observation[:, :, 1])
-        scalars = self._fit(rollout, victim, goes_on, iteration)
+        experience = Experience.of(rollout, self.seat, reward[..., self.seat])
+        acted, seen = rollout.action[1 - self.seat], rollout.observation[self.seat][:, :, 1]
+        self.victim_observations.update(_flat(seen))
+        victim = self._normalized(seen)
+        scalars = self._fit(experience, victim, acted, goes_on, iteration)
         importance = saliency_lib.importance(
             self.surrogate.predict, tf.constant(_flat(victim)), self._columns, self._saliency, (self._seed, iteration)
         )
         extra = {
             "next_victim_observation": np.roll(victim, -1, axis=0),
-            "next_victim_action": np.roll(rollout.action[:, :, 1], -1, axis=0),
+            "next_victim_action": np.roll(acted, -1, axis=0),
             "importance": importance.numpy().reshape(goes_on.shape),
             "counts": (goes_on & (iteration >= self._warmup)).astype(np.float32),
         }
         scalars["Train/opponent_importance"] = float(extra["importance"].mean())
-        return self.learn(Experience.own(rollout, reward[..., 0]), iteration, extra=extra) | scalars
+        return self.learn(experience, iteration, extra=extra) | scalars
 
     def _normalized(self, observation: np.ndarray) -> np.ndarray:
         """The victim's observations `[T, M, D]`, float32."""
@@ -138,12 +142,11 @@ class WuLearner(PPOLearner):
         z = (observation - moments.mean) / np.sqrt(moments.variance + normalizers.EPSILON)
         return np.clip(z, -normalizers.CLIP, normalizers.CLIP).astype(np.float32)
 
-    def _fit(self, rollout: Rollout, victim: np.ndarray, goes_on: np.ndarray, iteration: int) -> dict[str, float]:
+    def _fit(self, experience: Experience, victim, victim_action, goes_on, iteration: int) -> dict[str, float]:
         """Fits surrogate and dynamics; the errors are of before, on what neither has seen."""
-        acted = _flat(victim), _flat(rollout.action[:, :, 1])
-        moved = (
-            rollout.info["observation"][goes_on], rollout.action[:, :, 0][goes_on], np.roll(victim, -1, axis=0)[goes_on]
-        )  # fmt: skip
+        acted = _flat(victim), _flat(victim_action)
+        following = np.roll(victim, -1, axis=0)[goes_on]
+        moved = experience.info["observation"][goes_on], experience.action[goes_on], following
         errors = {
             "Train/surrogate_error": self.surrogate.error(*acted),
             "Train/dynamics_error": self.dynamics.error(*moved),
@@ -197,30 +200,15 @@ def deviations(action: tf.Tensor, observation: tf.Tensor, importance: tf.Tensor,
     return of_action, of_observation
 
 
-def opponent_columns_of(observation_dim: int, action_dim: int) -> tuple[int, int]:
-    """(start, stop) of the entries of an observation that show the opponent's joints in the games of these sizes.
-
-    Departure: the authors' code takes the last 24 entries (humanoids) or 15 (ants) whatever the game; in Sumo and Kick
-    and Defend those are the arena's and the ball's as well, and some of the opponent's are not among them.
-
-    All entries, where no game has these sizes.
-    """
-    rules = registry.GAMES.values()
-    found = {
-        (game.other_qpos.start, game.other_qpos.stop)
-        for game in rules
-        if (game.observation_dim, game.action_dim) == (observation_dim, action_dim)
-    }
-    return found.pop() if len(found) == 1 else (0, observation_dim)
-
-
-def _checked_columns(columns, observation_dim: int, action_dim: int) -> tuple[int, int]:
+def _checked_columns(columns, victim: SeatSpec) -> tuple[int, int]:
+    """Departure: the authors' code takes the last 24 entries (humanoids) or 15 (ants) whatever the game; in Sumo and in
+    KickAndDefend those are the arena's and the ball's as well, and some of the opponent's are not among them."""
     if columns is None:
-        return opponent_columns_of(observation_dim, action_dim)
-    if not 0 <= columns[0] < columns[1] <= observation_dim:
+        return victim.opponent_joints or (0, victim.observation_dim)
+    if not 0 <= columns[0] < columns[1] <= victim.observation_dim:
         raise ValueError(
             f"WuLearner.opponent_columns is {columns!r}; it must be (start, stop) with 0 <= start < stop <= "
-            f"{observation_dim}, the width of an observation, or None for those of the game."
+            f"{victim.observation_dim}, the width of an observation, or None for those of the game."
         )
     return tuple(columns)
 
