@@ -42,10 +42,12 @@ UNLIMITED = {
 def _annotations(name: str) -> dict[str, str]:
     target = CONFIGURABLES[name]
     hints = typing.get_type_hints(target.__init__ if isinstance(target, type) else target, include_extras=True)
+    for fields in [hint for hint in hints.values() if isinstance(hint, arguments.FieldsOf)]:
+        hints |= typing.get_type_hints(fields.config, include_extras=True)
     return {
         setting: str(annotation).replace("Optional", "None or ")
         for setting, annotation in hints.items()
-        if setting != "return"
+        if setting != "return" and not isinstance(annotation, arguments.FieldsOf)
     }
 
 

@@ -9,6 +9,9 @@ The annotations of the signature say what is allowed: plain types, classes, unio
 with a `Range`, with a function that raises ValueError, or with a text that describes the type in messages. Numbers are
 finite; True is no number; a list will do for a tuple.
 
+`**settings: arguments.FieldsOf(Config)` takes the fields of a dataclass, by their names, annotations and defaults; the
+callee makes it: `Config(**settings)`.
+
 Of a protocol that is not `runtime_checkable` nothing is checked. What depends on several settings at once is for the
 callee to check.
 """
@@ -98,8 +101,42 @@ def checked(target: Callable) -> Callable:
     return _checked(target, target.__name__)
 
 
-def _checked(function: Callable, owner: str) -> Callable:
+@dataclasses.dataclass(frozen=True)
+class FieldsOf:
+    """What `**settings` are annotated with that are the fields of a dataclass.
+
+    Attributes:
+        config: the dataclass.
+    """
+
+    config: type
+
+    def __call__(self) -> None:
+        """Annotations are callable."""
+
+    @property
+    def parameters(self) -> list[inspect.Parameter]:
+        """One for each field, to be given by its name."""
+        fields = inspect.signature(self.config).parameters.values()
+        return [field.replace(kind=inspect.Parameter.KEYWORD_ONLY) for field in fields]
+
+
+def _expanded(function: Callable) -> tuple[inspect.Signature, dict[str, Any]]:
+    """The signature and the annotations of a function, `**settings` that are `FieldsOf` a dataclass written out."""
     signature, hints = inspect.signature(function), typing.get_type_hints(function, include_extras=True)
+    parameters = []
+    for parameter in signature.parameters.values():
+        fields = hints.get(parameter.name)
+        if isinstance(fields, FieldsOf):
+            parameters += fields.parameters
+            hints |= typing.get_type_hints(fields.config, include_extras=True)
+        else:
+            parameters.append(parameter)
+    return signature.replace(parameters=parameters), hints
+
+
+def _checked(function: Callable, owner: str) -> Callable:
+    signature, hints = _expanded(function)
     named = [p.name for p in signature.parameters.values() if p.name != "self" and p.kind is not p.VAR_KEYWORD]
     missing = [name for name in named if name not in hints]
     if missing:

@@ -25,7 +25,8 @@ from tf_apil.agents.ape.vector_ensemble import (
     observation_spec,
 )
 from tf_apil.agents.ppo import advantages
-from tf_apil.agents.ppo.agent import ClippedAgent, distance
+from tf_apil.agents.ppo.agent import ClippedAgent
+from tf_apil.agents.ppo.losses import distance
 from tf_apil.games import streams
 from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.named_arrays import under
@@ -379,7 +380,7 @@ class EnsemblePPOLearner:
         kept = {name: batch[name] for name in ("action", "value", "advantage", "return")}
         scalars = self._agent.train_on(kept | {"observation": seen, "dist_params": parameters}, minibatches)
         log_prob = self.ensemble.distribution(batch["z"], batch["context"]).log_prob(batch["action"])
-        return scalars | distance(log_prob, batch["log_prob"], self._clip)
+        return scalars | distance(log_prob - batch["log_prob"], self._clip)
 
 
 def _action_spec(seat: Seat):

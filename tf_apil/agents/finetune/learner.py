@@ -1,5 +1,6 @@
 """PPO on networks of `zoo_loader`, feed-forward or recurrent, that go on from the weights they come with."""
 
+import dataclasses
 from typing import Literal
 
 import gin
@@ -7,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil import arguments
-from tf_apil.agents.finetune import loss, sequences
+from tf_apil.agents.finetune import sequences
 from tf_apil.agents.finetune.policy import ZooLearningPolicy
 from tf_apil.agents.learner import OneSeat
-from tf_apil.agents.ppo import advantages
+from tf_apil.agents.ppo import advantages, losses
+from tf_apil.agents.ppo.config import PPOConfig
 from tf_apil.agents.ppo.learner import Experience
 from tf_apil.games.interface import GameSpec
 from tf_apil.models import normalizers, optimizers, variables
@@ -20,6 +22,24 @@ from zoo_loader import models, policy_model
 
 _VALUE = ("vf", "lstmv")  # how the names of the value's layers begin, in all layouts; `q` is used by nothing
 _UNUSED = ("q/",)
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuneConfig(PPOConfig):
+    """Of a network that goes on from the weights it comes with.
+
+    Attributes: those of `PPOConfig`, and
+
+        recurrent: whether the network to come carries a state; None: either will do.
+        sequence_length: steps of each sequence that a recurrent network learns from. None: the whole rollout, as in
+            PPO2. Feed-forward ones learn from single steps.
+        value_warmup_iterations: rollouts from which V alone learns, at first. (Of zoo policy 1 of SumoAnts against the
+            published adversary, V explains .53 of the returns' variance as it comes, and .79 after five.)
+    """
+
+    recurrent: bool | None = None
+    sequence_length: arguments.Count | None = None
+    value_warmup_iterations: arguments.Whole = 5
 
 
 @gin.configurable
@@ -50,7 +70,7 @@ class FineTuneLearner(OneSeat):
     Attributes:
         game, seat: what is played, and where the learner sits.
         model: the Keras network, a copy of that which was given to `start_from`; None before.
-        settings: what decides how this learner learns; JSON values.
+        config: what decides how this learner learns; `settings` has it as JSON values.
     """
 
     def __init__(
@@ -59,18 +79,7 @@ class FineTuneLearner(OneSeat):
         seat: Literal[0, 1],
         num_matches: arguments.Count,
         seed: arguments.Whole,
-        recurrent: bool | None = None,
-        learning_rate: arguments.NonNegative = 3e-4,
-        num_epochs: arguments.Count = 4,
-        num_minibatches: arguments.Count = 4,
-        discount: arguments.Share = 0.99,
-        lambda_: arguments.Share = 0.95,
-        clip: arguments.Positive = 0.2,
-        entropy_coefficient: arguments.NonNegative = 0.0,
-        value_coefficient: arguments.NonNegative = 0.5,
-        gradient_norm: arguments.Positive = 0.5,
-        sequence_length: arguments.Count | None = None,
-        value_warmup_iterations: arguments.Whole = 5,
+        **settings: arguments.FieldsOf(FineTuneConfig),
     ):
         """Keeps the settings; the network comes with `start_from`.
 
@@ -78,32 +87,21 @@ class FineTuneLearner(OneSeat):
             game, seat: what is played, and where the learner sits.
             num_matches: M of the rollouts to come.
             seed: of the minibatches.
-            recurrent: whether the network to come carries a state; None: either will do.
-            learning_rate, num_epochs, num_minibatches, discount, lambda_, clip, entropy_coefficient, value_coefficient,
-                gradient_norm: as of `PPOLearner`.
-            sequence_length: steps of each sequence that a recurrent network learns from. None: the whole rollout, as
-                in PPO2. Feed-forward ones learn from single steps.
-            value_warmup_iterations: rollouts from which V alone learns, at first. (Of zoo policy 1 of SumoAnts against
-                the published adversary, V explains .53 of the returns' variance as it comes, and .79 after five.)
+            **settings: of a `FineTuneConfig`.
 
         Raises:
             ValueError: a setting cannot be.
         """
-        if sequence_length is not None and recurrent is False:
+        self.config = config = FineTuneConfig(**settings)
+        self.settings = config.settings
+        if config.sequence_length is not None and config.recurrent is False:
             raise ValueError(
-                f"FineTuneLearner.sequence_length is {sequence_length}, and only recurrent networks learn from "
+                f"FineTuneLearner.sequence_length is {config.sequence_length}, and only recurrent networks learn from "
                 "sequences: leave it at None."
             )
-        self.settings = {
-            "recurrent": recurrent, "learning_rate": learning_rate, "num_epochs": num_epochs,
-            "num_minibatches": num_minibatches, "discount": discount, "lambda_": lambda_, "clip": clip,
-            "entropy_coefficient": entropy_coefficient, "value_coefficient": value_coefficient,
-            "gradient_norm": gradient_norm, "sequence_length": sequence_length,
-            "value_warmup_iterations": value_warmup_iterations,
-        }  # fmt: skip
         self.model: policy_model.PolicyModel | None = None
         self._optimizers: dict[str, tf.keras.optimizers.Optimizer] = {}
-        self.rewards = normalizers.RewardScaler(num_matches, discount)
+        self.rewards = normalizers.RewardScaler(num_matches, config.discount)
         self.game, self.seat, self._num_matches, self._seed = game, seat, num_matches, seed
 
     def start_from(self, model: policy_model.PolicyModel) -> None:
@@ -123,7 +121,7 @@ class FineTuneLearner(OneSeat):
                 f"the network to start from takes {model.observation_dim} observations and gives {model.action_dim} "
                 f"actions; this game has {own.observation_dim} and {own.action_dim}. It is a policy for another game."
             )
-        if self.settings["recurrent"] not in (None, model.recurrent):
+        if self.config.recurrent not in (None, model.recurrent):
             raise ValueError(
                 f"the network to start from is {'' if model.recurrent else 'not '}recurrent ({type(model).__name__}); "
                 f"set FineTuneLearner.recurrent = {model.recurrent}."
@@ -136,7 +134,7 @@ class FineTuneLearner(OneSeat):
         }
         self._optimizers = {}
         for name, weights in self._weights.items():
-            self._optimizers[name] = optimizers.Adam(self.settings["learning_rate"], epsilon=1e-5)
+            self._optimizers[name] = optimizers.Adam(self.config.learning_rate, epsilon=1e-5)
             self._optimizers[name].build(weights)
         self._update = tf.function(self._update_in_graph)  # of these variables, and no others
 
@@ -160,15 +158,15 @@ class FineTuneLearner(OneSeat):
         Before `start_from`, and without the setting `recurrent`, the network is taken to be feed-forward.
         """
         number, what = size, "steps"
-        if self.settings["recurrent"] if self.model is None else self.model.recurrent:
-            steps, length = size // self._num_matches, self.settings["sequence_length"]
+        if self.config.recurrent if self.model is None else self.model.recurrent:
+            steps, length = size // self._num_matches, self.config.sequence_length
             if length and steps % length:
                 raise ValueError(
                     f"rollouts of {steps} steps cannot be cut into sequences of FineTuneLearner.sequence_length = "
                     f"{length}; make the one a multiple of the other."
                 )
             number, what = self._num_matches * (steps // length if length else 1), "sequences"
-        if number % self.settings["num_minibatches"]:
+        if number % self.config.num_minibatches:
             raise ValueError(
                 f"a rollout of {number} {what} cannot be cut into FineTuneLearner.num_minibatches = "
                 f"{self.settings['num_minibatches']} minibatches of equal size."
@@ -206,7 +204,7 @@ class FineTuneLearner(OneSeat):
         scaled = self.rewards(experience.reward, experience.done)
         advantage, target = self._advantages(experience, scaled)
         batch = self._batch(experience, advantage, target)
-        moves_policy = iteration >= self.settings["value_warmup_iterations"]
+        moves_policy = iteration >= self.config.value_warmup_iterations
         permutations = tf.constant(self._minibatches(len(batch["value"]), iteration), tf.int32)
         losses = self._update(batch, permutations, tf.constant(moves_policy))
         scalars = {name: float(number) for name, number in losses.items()}
@@ -253,12 +251,12 @@ class FineTuneLearner(OneSeat):
         network, reward = self.policy().network, scaled.copy()
         # A match that was cut off would have gone on: its last reward is followed by what its last state is worth.
         cut = tuple(experience.cut_off.T)
-        reward[cut] += self.settings["discount"] * _value_after(network, experience, cut, experience.cut_observation)
+        reward[cut] += self.config.discount * _value_after(network, experience, cut, experience.cut_observation)
         last = np.full(self._num_matches, len(reward) - 1), np.arange(self._num_matches)
         last_value = _value_after(network, experience, last, experience.last_observation)
         return advantages.generalized_advantages(
             reward, experience.info["value"], experience.done, last_value,
-            self.settings["discount"], self.settings["lambda_"],
+            self.config.discount, self.config.lambda_,
         )  # fmt: skip
 
     def _batch(self, experience: Experience, advantage, target) -> dict[str, tf.Tensor]:
@@ -270,7 +268,7 @@ class FineTuneLearner(OneSeat):
         }  # fmt: skip
         if not self.model.recurrent:
             return {k: tf.constant(v.reshape(-1, *v.shape[2:]), tf.float32) for k, v in batch.items()}
-        length = self.settings["sequence_length"] or len(target)
+        length = self.config.sequence_length or len(target)
         cut = {k: tf.constant(sequences.cut(v, length), tf.float32) for k, v in batch.items()}
         cut["reset"] = tf.constant(sequences.cut(sequences.resets(experience.done), length))
         cut["state"] = tf.constant(sequences.starts(info["state"], length))
@@ -278,11 +276,11 @@ class FineTuneLearner(OneSeat):
 
     def _minibatches(self, size: int, iteration: int) -> np.ndarray:
         """`[num_epochs * num_minibatches, minibatch]` indices of steps or sequences, each epoch a fresh shuffle."""
-        random, number = np.random.default_rng([self._seed, iteration]), self.settings["num_minibatches"]
-        shuffles = [random.permutation(size).reshape(number, -1) for _ in range(self.settings["num_epochs"])]
+        random, number = np.random.default_rng([self._seed, iteration]), self.config.num_minibatches
+        shuffles = [random.permutation(size).reshape(number, -1) for _ in range(self.config.num_epochs)]
         return np.concatenate(shuffles)
 
-    def losses(self, batch: dict[str, tf.Tensor], moves_policy: tf.Tensor) -> loss.Losses:
+    def losses(self, batch: dict[str, tf.Tensor], moves_policy: tf.Tensor) -> losses.Losses:
         """The losses of a batch as `_batch` makes it, with the network as it now is.
 
         Args:
@@ -290,16 +288,16 @@ class FineTuneLearner(OneSeat):
             moves_policy: bool; without it the value's error is not clipped.
         """
         mean, log_std, value = self._outputs(batch)
-        log_ratio = loss.gaussian_log_prob(batch["action"], mean, log_std) - batch["log_prob"]
-        value_clip = tf.where(moves_policy, self.settings["clip"], np.inf)
-        policy_gradient = loss.surrogate(log_ratio, batch["advantage"], self.settings["clip"])
-        error = loss.value_error(value, batch["value"], batch["return"], value_clip)
+        log_ratio = losses.gaussian_log_prob(batch["action"], mean, log_std) - batch["log_prob"]
+        value_clip = tf.where(moves_policy, self.config.clip, np.inf)
+        policy_gradient = losses.surrogate(log_ratio, batch["advantage"], self.config.clip)
+        error = losses.value_error(value, batch["value"], batch["return"], value_clip)
         parts = (
             policy_gradient,
-            self.settings["value_coefficient"] * error,
-            -self.settings["entropy_coefficient"] * loss.entropy(log_std),
+            self.config.value_coefficient * error,
+            -self.config.entropy_coefficient * losses.entropy(log_std),
         )
-        return loss.Losses(*parts, tf.add_n(parts))
+        return losses.Losses(*parts, tf.add_n(parts))
 
     def _outputs(self, batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Means `[..., A]`, log_std `[A]`, values `[...]`."""
@@ -309,18 +307,14 @@ class FineTuneLearner(OneSeat):
         return out.mean, out.log_std, out.value_normalised
 
     def _update_in_graph(self, batch, permutations, moves_policy):
-        sums = tf.zeros([len(loss.Losses._fields)])
+        sums = tf.zeros([len(losses.Losses._fields)])
         for indices in permutations:
             sums += self._step({k: tf.gather(v, indices) for k, v in batch.items()}, moves_policy)
         means = tf.unstack(sums / float(len(permutations)))
-        scalars = {f"Losses/{name}": mean for name, mean in zip(loss.Losses._fields, means, strict=True)}
+        scalars = {f"Losses/{name}": mean for name, mean in zip(losses.Losses._fields, means, strict=True)}
         mean, log_std, _ = self._outputs(batch)
-        log_ratio = loss.gaussian_log_prob(batch["action"], mean, log_std) - batch["log_prob"]
-        ratio = tf.exp(log_ratio)
-        scalars["Train/approx_kl"] = tf.reduce_mean(ratio - 1 - log_ratio)
-        clipped = tf.abs(ratio - 1) > self.settings["clip"]
-        scalars["Train/clip_fraction"] = tf.reduce_mean(tf.cast(clipped, tf.float32))
-        return scalars
+        log_ratio = losses.gaussian_log_prob(batch["action"], mean, log_std) - batch["log_prob"]
+        return scalars | losses.distance(log_ratio, self.config.clip)
 
     def _step(self, minibatch, moves_policy) -> tf.Tensor:
         """One step of the optimisers. Returns the losses of before it, stacked."""
@@ -328,7 +322,7 @@ class FineTuneLearner(OneSeat):
             losses = self.losses(minibatch, moves_policy)
         gradients = tape.gradient(losses.total, self._weights)
         policy = [g * tf.cast(moves_policy, g.dtype) for g in gradients["policy"]]  # still, it has no part in the norm
-        clipped, _ = tf.clip_by_global_norm(policy + gradients["value"], self.settings["gradient_norm"])
+        clipped, _ = tf.clip_by_global_norm(policy + gradients["value"], self.config.gradient_norm)
         self._optimizers["value"].apply_gradients(zip(clipped[len(policy) :], self._weights["value"], strict=True))
         if moves_policy:
             own = zip(clipped[: len(policy)], self._weights["policy"], strict=True)

@@ -102,17 +102,6 @@ class ClippedAgent(ppo_clip_agent.PPOClipAgent):
         return info._replace(loss=loss, extra=_LossInfo(*info.extra, terms))
 
 
-def distance(log_prob: tf.Tensor, old_log_prob: tf.Tensor, clip: float) -> _Terms:
-    """How far a policy has moved, over the steps `[B]`: `approx_kl`, the mean of exp(d) - 1 - d with d the log ratio
-    (Schulman 2020), and `clip_fraction`, the share of ratios beyond the clip."""
-    log_ratio = log_prob - old_log_prob
-    ratio = tf.exp(log_ratio)
-    return {
-        "Train/approx_kl": tf.reduce_mean(ratio - 1 - log_ratio),
-        "Train/clip_fraction": tf.reduce_mean(tf.cast(tf.abs(ratio - 1) > clip, tf.float32)),
-    }
-
-
 def _single_steps(minibatch: dict) -> trajectory.Trajectory:
     """A minibatch as the `[B, 1]` trajectories of single steps that the agent trains on."""
     steps = tf.nest.map_structure(lambda x: tf.expand_dims(x, 1), minibatch)

@@ -9,8 +9,9 @@ from tf_agents.specs import tensor_spec
 
 from tf_apil import arguments
 from tf_apil.agents.learner import OneSeat
-from tf_apil.agents.ppo import advantages, networks
-from tf_apil.agents.ppo.agent import ClippedAgent, distance
+from tf_apil.agents.ppo import advantages, losses, networks
+from tf_apil.agents.ppo.agent import ClippedAgent
+from tf_apil.agents.ppo.config import ActorCriticConfig
 from tf_apil.games.interface import GameSpec
 from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.actor_critic import ActorCritic
@@ -56,18 +57,18 @@ class Experience(NamedTuple):
 class PPOLearner(OneSeat):
     """Makes a better `ActorCritic` out of each rollout.
 
-    The defaults are the recipe of Gleave et al. 2020 (arXiv:1905.10615, Stable Baselines' PPO2). Departures from PPO2:
-    the observation statistics are brought up to date between rollouts, not at every step of one; KL and clip fraction
-    are measured over the whole batch after the last epoch, not averaged over the minibatches.
+    Departures from Stable Baselines' PPO2: the observation statistics are brought up to date between rollouts, not at
+    every step of one; KL and clip fraction are measured over the whole batch after the last epoch, not averaged over
+    the minibatches.
 
     A subclass may add terms to the loss: it says in `extra_names` what they are called among the scalars, computes them
     in `extra_losses`, and hands `learn` the arrays that they need.
 
     Attributes:
         game, seat: what is played, and where the learner sits.
+        config: what decides how this learner learns; `settings` has it as JSON values.
         model: the network that learns.
         optimizer: its Adam.
-        settings: what decides how this learner learns; JSON values.
     """
 
     extra_names: tuple[str, ...] = ()
@@ -78,18 +79,7 @@ class PPOLearner(OneSeat):
         seat: Literal[0, 1],
         num_matches: arguments.Count,
         seed: arguments.Whole,
-        hidden: tuple[arguments.Count, ...] = (64, 64),
-        learning_rate: arguments.NonNegative = 3e-4,
-        num_epochs: arguments.Count = 4,
-        num_minibatches: arguments.Count = 4,
-        discount: arguments.Share = 0.99,
-        lambda_: arguments.Share = 0.95,
-        clip: arguments.Positive = 0.2,
-        entropy_coefficient: arguments.NonNegative = 0.0,
-        value_coefficient: arguments.NonNegative = 0.5,
-        gradient_norm: arguments.Positive = 0.5,
-        initial_log_std: arguments.LogStd = 0.0,
-        ignored_entries: tuple[tuple[arguments.Whole, arguments.Whole], ...] = (),
+        **settings: arguments.FieldsOf(ActorCriticConfig),
     ):
         """Builds the networks and the optimiser.
 
@@ -97,46 +87,28 @@ class PPOLearner(OneSeat):
             game, seat: what is played, and where the learner sits.
             num_matches: M of the rollouts to come.
             seed: of the weights and of the minibatches.
-            hidden: units of each tower's tanh layers.
-            learning_rate: of Adam (epsilon 1e-5); see `train_eval.learning_rate_fraction`.
-            num_epochs: passes over each rollout.
-            num_minibatches: in each pass; T x M must be divisible by it.
-            discount, lambda_: of the advantages.
-            clip: epsilon of the clipped ratio, and of the clipped value error.
-            entropy_coefficient: weight of the entropy bonus.
-            value_coefficient: weight of 1/2 (V - R)^2.
-            gradient_norm: gradients are scaled down to this global norm.
-            initial_log_std: of the Gaussian.
-            ignored_entries: (start, stop) of ranges of the observation that the networks do not see: the normaliser
-                gives 0 for them, here and in all that is exported.
+            **settings: of an `ActorCriticConfig`.
 
         Raises:
             ValueError: a setting cannot be.
         """
-        self.settings = {
-            "hidden": list(hidden), "learning_rate": learning_rate, "num_epochs": num_epochs,
-            "num_minibatches": num_minibatches, "discount": discount, "lambda_": lambda_, "clip": clip,
-            "entropy_coefficient": entropy_coefficient, "value_coefficient": value_coefficient,
-            "gradient_norm": gradient_norm, "initial_log_std": initial_log_std,
-            "ignored_entries": [list(pair) for pair in ignored_entries],
-        }  # fmt: skip
+        self.config = config = ActorCriticConfig(**settings)
+        self.settings = config.settings
         self.game, self.seat = game, seat
         observation_dim, action_dim = game.seats[seat].observation_dim, game.seats[seat].action_dim
-        for start, stop in ignored_entries:
+        for start, stop in config.ignored_entries:
             if not start < stop <= observation_dim:
                 raise ValueError(
                     f"PPOLearner.ignored_entries has the range ({start}, {stop}); give (start, stop) with start < stop "
                     f"<= {observation_dim}, the width of the observation."
                 )
-        self.model = ActorCritic(observation_dim, action_dim, hidden, seed=seed, name="actor_critic")
-        self.model.log_std.assign(tf.fill([action_dim], float(initial_log_std)))
+        self.model = ActorCritic(observation_dim, action_dim, config.hidden, seed=seed, name="actor_critic")
+        self.model.log_std.assign(tf.fill([action_dim], float(config.initial_log_std)))
         self.observations = normalizers.RunningMoments((observation_dim,))
-        self._ignored = ignored_entries
-        self.model.normalizer.assign(self.observations, self._ignored)
-        self.rewards = normalizers.RewardScaler(num_matches, discount)
-        self.optimizer = optimizers.Adam(learning_rate, epsilon=1e-5)
-        self._num_epochs, self._num_minibatches = num_epochs, num_minibatches
-        self._discount, self._lambda, self._clip, self._seed = discount, lambda_, clip, seed
+        self.model.normalizer.assign(self.observations, self.config.ignored_entries)
+        self.rewards = normalizers.RewardScaler(num_matches, config.discount)
+        self.optimizer = optimizers.Adam(config.learning_rate, epsilon=1e-5)
+        self._seed = seed
 
         observation_spec = tensor_spec.TensorSpec([observation_dim], tf.float32, "observation")
         self._agent = ClippedAgent(
@@ -145,11 +117,11 @@ class PPOLearner(OneSeat):
             observation_spec,
             tensor_spec.BoundedTensorSpec([action_dim], tf.float32, -np.inf, np.inf, "action"),
             self.optimizer,
-            clip=clip,
-            value_clip=clip,
-            entropy_coefficient=entropy_coefficient,
-            value_coefficient=value_coefficient,
-            gradient_norm=gradient_norm,
+            clip=config.clip,
+            value_clip=config.clip,
+            entropy_coefficient=config.entropy_coefficient,
+            value_coefficient=config.value_coefficient,
+            gradient_norm=config.gradient_norm,
         )
 
     @property
@@ -163,9 +135,9 @@ class PPOLearner(OneSeat):
 
     def check_batch_size(self, size: int) -> None:
         """Raises ValueError where rollouts of `size` steps in all cannot be cut into equal minibatches."""
-        if size % self._num_minibatches:
+        if size % self.config.num_minibatches:
             raise ValueError(
-                f"a rollout of {size} steps cannot be cut into {self._num_minibatches} minibatches of equal size."
+                f"a rollout of {size} steps cannot be cut into {self.config.num_minibatches} minibatches of equal size."
             )
 
     def start_from(self, model: ActorCritic) -> None:
@@ -249,7 +221,7 @@ class PPOLearner(OneSeat):
         scaled = self.rewards(experience.reward, experience.done)
         advantage, target = advantages.of_experience(
             scaled, value, experience, lambda o: policy.network.value(policy.network.normalize(o)),
-            self._discount, self._lambda,
+            self.config.discount, self.config.lambda_,
         )  # fmt: skip
         if minus is not None:
             advantage = advantages.normalized(advantage) - advantages.normalized(minus)
@@ -260,8 +232,8 @@ class PPOLearner(OneSeat):
         }  # fmt: skip
         batch = {k: tf.constant(v.reshape(-1, *v.shape[2:]), tf.float32) for k, v in batch.items()}
         old_log_std = tf.constant(policy.network.log_std)
-        losses = self._update(batch, old_log_std, tf.constant(self.minibatches(value.size, iteration), tf.int32))
-        scalars = {name: float(loss) for name, loss in losses.items()}
+        means = self._update(batch, old_log_std, tf.constant(self.minibatches(value.size, iteration), tf.int32))
+        scalars = {name: float(mean) for name, mean in means.items()}
         if not np.isfinite(scalars["Losses/total"]):
             raise FloatingPointError(
                 f"the PPO loss is {scalars['Losses/total']} in iteration {iteration}; the last checkpoint is "
@@ -276,13 +248,15 @@ class PPOLearner(OneSeat):
     def take_statistics(self, observation: np.ndarray) -> None:
         """Adds raw observations `[T, M, N]` to those that the normaliser has seen."""
         self.observations.update(observation.reshape(-1, observation.shape[-1]))
-        self.model.normalizer.assign(self.observations, self._ignored)
+        self.model.normalizer.assign(self.observations, self.config.ignored_entries)
 
     def minibatches(self, size: int, iteration: int) -> np.ndarray:
         """`[num_epochs * num_minibatches, minibatch]` indices, each epoch a fresh shuffle."""
         self.check_batch_size(size)
         random = np.random.default_rng([self._seed, iteration])
-        shuffles = [random.permutation(size).reshape(self._num_minibatches, -1) for _ in range(self._num_epochs)]
+        shuffles = [
+            random.permutation(size).reshape(self.config.num_minibatches, -1) for _ in range(self.config.num_epochs)
+        ]
         return np.concatenate(shuffles)
 
     @tf.function
@@ -290,7 +264,6 @@ class PPOLearner(OneSeat):
         scale = tf.ones_like(batch["mean"]) * tf.exp(old_log_std)
         batch = batch | {"dist_params": {"loc": batch["mean"], "scale_diag": scale}}
         scalars = self._agent.train_on(batch, permutations, self.extra_losses, self.extra_names)
-        z = (batch["action"] - self.model.mean(batch["observation"])) * tf.exp(-self.model.log_std)
-        constant = 0.5 * float(np.log(2 * np.pi)) * float(batch["action"].shape[-1])
-        log_prob = -0.5 * tf.reduce_sum(z * z, -1) - tf.reduce_sum(self.model.log_std) - constant
-        return scalars | distance(log_prob, batch["log_prob"], self._clip)
+        log_prob = losses.gaussian_log_prob(batch["action"], self.model.mean(batch["observation"]), self.model.log_std)
+        log_ratio = log_prob - batch["log_prob"]
+        return scalars | losses.distance(log_ratio, self.config.clip)

@@ -55,3 +55,15 @@ def value_error(value: tf.Tensor, old_value: tf.Tensor, target: tf.Tensor, clip:
 def entropy(log_std: tf.Tensor) -> tf.Tensor:
     """Of a Gaussian with `log_std` `[A]`, in nats."""
     return tf.reduce_sum(log_std + 0.5 * float(np.log(2 * np.pi * np.e)))
+
+
+def distance(log_ratio: tf.Tensor, clip: float) -> dict[str, tf.Tensor]:
+    """How far a policy has moved, over steps with log ratios d `[...]`.
+
+    `approx_kl` is the mean of exp(d) - 1 - d (Schulman 2020), `clip_fraction` the share of ratios beyond the clip.
+    """
+    ratio = tf.exp(log_ratio)
+    return {
+        "Train/approx_kl": tf.reduce_mean(ratio - 1 - log_ratio),
+        "Train/clip_fraction": tf.reduce_mean(tf.cast(tf.abs(ratio - 1) > clip, tf.float32)),
+    }
