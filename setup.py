@@ -45,7 +45,7 @@ setuptools.setup(
     packages=[*setuptools.find_packages(include=["zoo_loader*", "tf_apil*"]), "tf_apil.binaries", "tf_apil.gin"],
     package_dir={"tf_apil.binaries": "binaries", "tf_apil.gin": "gin"},
     package_data={
-        "tf_apil": ["opponents/shipped/*/*"],
+        "tf_apil": ["policies/shipped/*/*"],
         "tf_apil.gin": ["README.md", "*.gin", "*/*.gin"],
         "zoo_loader": ["published.txt"],
     },

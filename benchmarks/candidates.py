@@ -43,13 +43,13 @@ def adversaries(name: str) -> dict:
     from benchmarks import pairings
     from tf_apil import games
     from tf_apil.evaluation import matches
-    from tf_apil.opponents import named
+    from tf_apil.policies import loading
 
     rules = games.get(pairings.YSNP)
     known, ours = [], []
     for seed, pairing in enumerate(p for p in pairings.PAIRINGS if p.group == pairings.ADVERSARIES):
         try:
-            policies = tuple(named.policy(n, rules, FLAGS.zoo_dir) for n in (pairing.seat0, pairing.seat1))
+            policies = tuple(loading.policy(n, rules, FLAGS.zoo_dir) for n in (pairing.seat0, pairing.seat1))
         except zoo_loader.ZooFileError:
             continue
         outcome = matches.play(pairings.YSNP, policies, (False, True), FLAGS.matches, seed=seed, physics=name)

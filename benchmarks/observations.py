@@ -8,7 +8,7 @@ import numpy as np
 
 import zoo_loader
 from tf_apil import games, rollouts
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from zoo_loader import resolve
 
 _LEAST_STD = 0.1  # as in the zoo's filters
@@ -31,7 +31,7 @@ def of_matches(game_id: str, names: tuple[str, str], num_steps: int, seed: int =
         seed: of starts and actions.
     """
     game = games.make(game_id, 64, seed)
-    table = rollouts.Table(game, tuple(named.policy(name, game) for name in names), (False, False), seed)
+    table = rollouts.Table(game, tuple(loading.policy(name, game) for name in names), (False, False), seed)
     total = squares = 0.0
     count = 0
     for turn in table.turns(num_steps):

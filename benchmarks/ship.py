@@ -3,7 +3,7 @@
     python -m benchmarks.ship --name=tf_apil/YouShallNotPassHumans-v0/apil-v1 --policy=results/methods/apil_1/policy \
         --results=results/methods --about="APIL (Bui et al. 2023), the best of two seeds"
 
-Everybody who installs the package then has it under that name. `tf_apil/opponents/shipped/README.md`, the table of all
+Everybody who installs the package then has it under that name. `tf_apil/policies/shipped/README.md`, the table of all
 that ship, is written anew.
 """
 
@@ -41,14 +41,14 @@ Adversaries are meant for research on robustness. A rate against one victim says
 def ship(name: str, policy: str, results: str, about: str) -> None:
     """Writes `<name>.npz` and `<name>.json`."""
     import zoo_loader
+    from tf_apil import json_files
     from tf_apil.evaluation import tables
-    from tf_apil.opponents import named
-    from tf_apil.training import json_files
+    from tf_apil.policies import loading
 
-    found = named.resolve(policy, FLAGS.zoo_dir)
+    found = loading.resolve(policy, FLAGS.zoo_dir)
     card = {"about": about} | {key: found.card[key] for key in _KEPT if key in found.card}
     card["win_rates"] = tables.win_rates(tables.read(results), found.sha256, policy)
-    path = named.SHIPPED / pathlib.PurePath(name).relative_to("tf_apil")
+    path = loading.SHIPPED / pathlib.PurePath(name).relative_to("tf_apil")
     path.parent.mkdir(exist_ok=True)
     zoo_loader.write_arrays(path.with_name(path.name + ".npz"), found.arrays)
     json_files.write(path.with_name(path.name + ".json"), card)
@@ -56,11 +56,11 @@ def ship(name: str, policy: str, results: str, about: str) -> None:
 
 def page() -> str:
     """The table of all that ship."""
-    from tf_apil.opponents import named
+    from tf_apil.policies import loading
 
     lines = []
-    for name in named.shipped():
-        card = named.card(name)
+    for name in loading.shipped():
+        card = loading.card(name)
         rates = [
             f"{rate['win_rate']:.3f} ({rate['wilson95'][0]:.3f} to {rate['wilson95'][1]:.3f}) against "
             f"`{rate['opponent']}`{_ACTING[rate['deterministic']]}"
@@ -71,12 +71,12 @@ def page() -> str:
 
 
 def main() -> None:
-    from tf_apil.opponents import named
+    from tf_apil.policies import loading
 
     if FLAGS.name:
         ship(FLAGS.name, FLAGS.policy, FLAGS.results, FLAGS.about)
-    (named.SHIPPED / "README.md").write_text(page())
-    print(named.SHIPPED / "README.md")
+    (loading.SHIPPED / "README.md").write_text(page())
+    print(loading.SHIPPED / "README.md")
 
 
 if __name__ == "__main__":

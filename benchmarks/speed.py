@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from tf_apil import games
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 
 
 class _Players:
@@ -13,7 +13,7 @@ class _Players:
 
     def __init__(self, game_id: str, names: tuple[str, str], num_matches: int, zoo_dir, physics: str):
         self.game = games.make(game_id, num_matches, physics=physics)
-        self._policies = [named.policy(name, self.game, zoo_dir) for name in names]
+        self._policies = [loading.policy(name, self.game, zoo_dir) for name in names]
         self._states = [policy.initial_state(num_matches) for policy in self._policies]
         self._observation, self._random = self.game.reset(), np.random.default_rng(0)
         self.seconds = 0.0

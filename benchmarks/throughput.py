@@ -60,10 +60,10 @@ def sampling(game_id: str, names: tuple[str, str]) -> dict:
     """Ratios of writing rollouts, and what a match takes of memory."""
     from benchmarks import recorder
     from tf_apil import games, rollouts
-    from tf_apil.opponents import named
+    from tf_apil.policies import loading
 
     game = games.make(game_id, FLAGS.matches, physics=FLAGS.physics)
-    policies = tuple(named.policy(name, game, FLAGS.zoo_dir) for name in names)
+    policies = tuple(loading.policy(name, game, FLAGS.zoo_dir) for name in names)
     table = rollouts.Table(game, policies, (False, False), 0)
     listening = recorder.Recorder(game)
     ratios = recorder.ratios(lambda: rollouts.collect(table, FLAGS.sampling_steps), listening, FLAGS.rounds)

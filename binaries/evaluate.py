@@ -3,7 +3,7 @@
     tf-apil evaluate --root_dir=runs/table --seat0=ysnp/blocker --seat0=random --seat1=ysnp/walker
 
 Every policy of --seat0 meets every one of --seat1. The same command continues an interrupted table. A blinded walker:
---seat1_mask=initialization, or another kind of `tf_apil.opponents.disturbances`.
+--seat1_mask=initialization, or another kind of `tf_apil.policies.masks`.
 """
 
 from absl import flags

@@ -35,10 +35,11 @@ flags.DEFINE_string(
 def main() -> None:
     from tf_apil import serving
     from tf_apil.evaluation import tables
-    from tf_apil.opponents import named
+    from tf_apil.models import loading as keras_loading
+    from tf_apil.policies import loading
 
-    found = named.resolve(FLAGS.policy, FLAGS.zoo_dir)
-    model, card = found.model(), found.card
+    found = loading.resolve(FLAGS.policy, FLAGS.zoo_dir)
+    model, card = keras_loading.of(found), found.card
     if FLAGS.results:
         rows = tables.read(FLAGS.results)
         if not rows:

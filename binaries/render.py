@@ -33,11 +33,11 @@ flags.DEFINE_float("fps", None, "Pictures in a second, about; else 33 for an mp4
 def main() -> None:
     from tf_apil import games
     from tf_apil.evaluation import films
-    from tf_apil.opponents import named
+    from tf_apil.policies import loading
 
     names = FLAGS.seat0, FLAGS.seat1
     rules = games.get(FLAGS.game)
-    found = {name: named.resolve(name, FLAGS.zoo_dir) for name in dict.fromkeys(names)}
+    found = {name: loading.resolve(name, FLAGS.zoo_dir) for name in dict.fromkeys(names)}
     film = films.film(
         FLAGS.game,
         tuple(found[name].policy(rules, seat) for seat, name in enumerate(names)),

@@ -123,10 +123,11 @@ def _convert(*args: str) -> int:
         raise ValueError(f"{out}: what does not end in .npz or .keras is a folder, and has no ending")
     else:
         from tf_apil import serving
-        from tf_apil.opponents import named
+        from tf_apil.models import loading as keras_loading
+        from tf_apil.policies import loading
 
-        found = named.resolve(name, zoo_dir)
-        serving.export(found.model(), out, found.card)
+        found = loading.resolve(name, zoo_dir)
+        serving.export(keras_loading.of(found), out, found.card)
     print(out)
     return 0
 

@@ -7,8 +7,8 @@ import gin
 import numpy as np
 
 from tf_apil.agents.learner import OneSeat
-from tf_apil.models import policy
 from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.policies import arrays as policy
 
 
 @gin.configurable

@@ -4,7 +4,7 @@ import pytest
 
 import zoo_loader
 from tf_apil import demo, games
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from zoo_loader import download
 
 
@@ -16,8 +16,8 @@ def test_without_the_zoo_the_shipped_walker_takes_its_place(monkeypatch, tmp_pat
     monkeypatch.setenv("TF_APIL_CACHE", str(tmp_path))
     monkeypatch.setattr(download, "_download", no_network)
     victim = demo.find_victim(None)
-    assert victim in named.shipped()
-    assert named.policy(victim, games.get("multicomp/YouShallNotPassHumans-v0")).action_dim == 17
+    assert victim in loading.shipped()
+    assert loading.policy(victim, games.get("multicomp/YouShallNotPassHumans-v0")).action_dim == 17
 
 
 def test_with_the_zoo_it_is_the_zoo_walker(zoo_dir):

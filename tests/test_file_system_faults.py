@@ -4,7 +4,7 @@ import pytest
 
 from tf_apil import serving
 from tf_apil.games import rendering
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 
 TINY = [
     "--gin_bindings=Task.victim='zero'", "--gin_bindings=Task.physics='draft'", "--gin_bindings=Task.num_matches=2",
@@ -64,4 +64,4 @@ def test_the_newest_policy_of_a_run_is_chosen_by_number(tmp_path):
     for name in ("000000000900", "1000", "0000000000000999", "2000_backup", "²"):
         (tmp_path / "policies" / name).mkdir(parents=True)
         (tmp_path / "policies" / name / serving.SAVED_MODEL).write_bytes(b"")
-    assert named._saved_model(str(tmp_path)).name == "1000"
+    assert loading._saved_model(str(tmp_path)).name == "1000"

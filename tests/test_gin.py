@@ -47,14 +47,14 @@ EXPERIMENTS = [path for path in FILES if path.parent.name == "gin" and "train_ev
 def test_every_experiment_builds(clean_gin, path, monkeypatch):
     """Task and learner, as the file says; the policies that it names are known."""
     from tf_apil.agents import methods, task
-    from tf_apil.opponents import named
+    from tf_apil.policies import loading
     from zoo_loader import catalogue
 
     monkeypatch.chdir(ROOT)
     clean_gin.parse_config_files_and_bindings([str(path)], [], skip_unknown=False)
     made = task.VictimTask() if path.stem.startswith("retrain") else task.Task()
     for name in [made.victim, *made.opponents]:
-        assert catalogue.is_known(name) or name in named.shipped()
+        assert catalogue.is_known(name) or name in loading.shipped()
         if catalogue.is_known(name):  # the AutoContact games have the policies of those without
             assert catalogue.get(name).game.replace("AutoContact", "") == made.game.replace("AutoContact", "")
     assert not made.initial_policy or not path.stem.startswith(("adrl", "ap", "enhanced", "wu", "demo"))

@@ -14,10 +14,12 @@ LAYERS = (
     ("binaries",),
     ("tf_apil.demo",),
     ("tf_apil.agents",),
-    ("tf_apil.opponents", "tf_apil.evaluation", "tf_apil.serving", "tf_apil.sampling"),
+    ("tf_apil.evaluation", "tf_apil.serving", "tf_apil.sampling"),
     ("tf_apil.training", "tf_apil.rollouts", "tf_apil.testing"),
-    ("tf_apil.models", "tf_apil.games"),
-    ("tf_apil.versions", "tf_apil.arguments"),
+    ("tf_apil.models",),
+    ("tf_apil.policies",),
+    ("tf_apil.games",),
+    ("tf_apil.versions", "tf_apil.arguments", "tf_apil.named_arrays", "tf_apil.json_files"),
     ("zoo_loader",),
 )
 
@@ -78,6 +80,8 @@ def test_imports_point_down(module):
     ("zoo_loader", ("tf_apil", "binaries", "mujoco", "tf_agents")),
     ("tf_apil.games", ("tensorflow", "tf_agents", "tensorflow_probability", "keras", "tf_apil.models", "zoo_loader")),
     ("tf_apil.models", ("tf_agents", "mujoco", "tf_apil.games")),
+    *((package, ("tensorflow", "keras", "tf_agents", "tensorflow_probability", "tf_apil.models", "tf_apil.agents"))
+      for package in ("tf_apil.policies", "tf_apil.rollouts", "tf_apil.sampling", "tf_apil.evaluation")),
     ("tf_apil", ("binaries", "tests")),
 ])  # fmt: skip
 def test_forbidden_imports(package, forbidden):

@@ -5,7 +5,8 @@ import pytest
 
 from tf_apil import games, rollouts
 from tf_apil.games.step import GameStep
-from tf_apil.models.policy import PolicyStep, RandomPolicy
+from tf_apil.policies.built_in import RandomPolicy
+from tf_apil.policies.policy import PolicyStep
 
 LENGTHS = (3, 5)  # of the matches of each place
 OBSERVATION_DIM, ACTION_DIM = 4, 2

@@ -10,7 +10,7 @@ from tf_apil import games
 from tf_apil.agents import train_eval
 from tf_apil.evaluation import figures, films, tables
 from tf_apil.games import rendering
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from tf_apil.training import folder_lock
 
 _GAME = "multicomp/YouShallNotPassHumans-v0"
@@ -24,7 +24,7 @@ _CRITIC_SCALE = {_ZOO_VICTIM: 0.01, _SHIPPED_VICTIM: 0.76}
 def find_victim(zoo_dir: str | None) -> str:
     """The zoo's walker where it is on this machine or can be downloaded, else the one that ships with us."""
     try:
-        named.policy(_ZOO_VICTIM, games.get(_GAME), zoo_dir)
+        loading.policy(_ZOO_VICTIM, games.get(_GAME), zoo_dir)
         return _ZOO_VICTIM
     except zoo_loader.ZooFileError as error:
         logging.info("the zoo's walker cannot be had (%s)", error.reason.split(".")[0])
@@ -42,7 +42,7 @@ def run(root_dir: str, zoo_dir: str | None, victim: str, num_matches: int, num_e
 
     Args:
         root_dir: everything is written below it.
-        zoo_dir: see `named.policy`.
+        zoo_dir: see `loading.policy`.
         victim: the walker to train against; `Task.victim` must name the same.
         num_matches: played by each blocker for the table.
         num_env_steps: of the training; None: as gin says.
@@ -97,7 +97,7 @@ def _command() -> pathlib.Path:
 def _film(root: pathlib.Path, policy: pathlib.Path, victim: str, zoo_dir: str | None) -> str:
     """Films one match, and returns where it lies, or why there is none."""
     rules = games.get(_GAME)
-    seated = tuple(named.policy(name, rules, zoo_dir, seat) for seat, name in enumerate((str(policy), victim)))
+    seated = tuple(loading.policy(name, rules, zoo_dir, seat) for seat, name in enumerate((str(policy), victim)))
     try:
         return str(films.film(_GAME, seated, (False, True), root / "match.mp4", labels=("adversary", victim)).path)
     except rendering.RenderingUnavailable as error:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from tf_apil.games import streams
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.step import GameStep
 from tf_apil.games.workers import Interrupted
-from tf_apil.models.named_arrays import under
-from tf_apil.models.policy import Policy, PolicyStep
+from tf_apil.named_arrays import under
+from tf_apil.policies.masks import View
+from tf_apil.policies.policy import Policy, PolicyStep
 
 _MAX_STATE = 1e10
 
@@ -41,19 +42,6 @@ class Turn(NamedTuple):
     def seen_last_by(self, seat: int) -> np.ndarray:
         """`[m, 2, D]`, own first: what a seat saw at the end of the step, before a match began anew."""
         return self.masked[seat][1] if seat in self.masked else self.step.final_observation[:, own_first(seat)]
-
-
-class View(Protocol):
-    """What stands between the game and the eyes of one seat (`opponents.disturbances` has some)."""
-
-    def __call__(self, observation: np.ndarray, matches: slice, begun: np.ndarray) -> np.ndarray:
-        """What is seen of `observation` `[m, 2, D]`, own first; `begun` `[m]`: of which matches it is the first."""
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """All that it remembers, for a checkpoint."""
-
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Takes what `arrays` gave."""
 
 
 class Table:
@@ -113,7 +101,7 @@ class Table:
         return np.concatenate([self._seen_by(seat, half) for half in self.game.halves])
 
     def values(self, seat: int) -> np.ndarray | None:
-        """`[M]`, what the critic of the policy in `seat` (`opponents.critic.WithCritic`) says of what it will act on in
+        """`[M]`, what the critic of the policy in `seat` (`policies.critic.WithCritic`) says of what it will act on in
         the next turns; None where it has none."""
         policy, state = self.policies[seat], self._states[seat]
         if not hasattr(policy, "value"):
@@ -230,7 +218,7 @@ class Rollout(NamedTuple):
         observation: by seat, `[T, M, 2, D]` float32, what it saw of both seats' observations, its own first. Without
             masks, both are the same numbers in another order.
         action: by seat, `[T, M, A]` float32.
-        info: by seat, what its policy kept of every step, `[T, M, ...]` by name (`models.policy.LearningPolicy`).
+        info: by seat, what its policy kept of every step, `[T, M, ...]` by name (`policies.gaussian.LearningPolicy`).
         last_observation: by seat, `[M, 2, D]` after the last step, for bootstrapping.
         sparse_reward, dense_reward: `[T, M, 2]`.
         done: `[T, M]` bool.
@@ -241,7 +229,7 @@ class Rollout(NamedTuple):
         cut_off: `[K, 2]` int, (step, match) where a match was cut off by a limit that is none of its rules: what would
             have come is not nothing.
         cut_observation: by seat, `[K, 2, D]` the last observations of these matches.
-        last_value: by seat, `[M]` what the critic of a policy that has one (`opponents.critic.WithCritic`) says of what
+        last_value: by seat, `[M]` what the critic of a policy that has one (`policies.critic.WithCritic`) says of what
             comes after the last step; else None.
     """
 
@@ -260,7 +248,7 @@ class Rollout(NamedTuple):
     last_value: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
 
     def opponent(self, seat: int) -> np.ndarray:
-        """`[T, M]` int, which of several policies (`opponents.mixture`) played in `seat`; zeros where there is one."""
+        """`[T, M]` int, which of several policies (`policies.mixture`) played in `seat`; zeros where there is one."""
         return self.info[seat].get("opponent", np.zeros(self.done.shape, int))
 
 

@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 
 from tf_apil import games, rollouts
-from tf_apil.models.policy import Policy
-from tf_apil.opponents import disturbances
+from tf_apil.policies import masks as masks_lib
+from tf_apil.policies.policy import Policy
 
 
 class Sampler(Protocol):
@@ -52,7 +52,7 @@ class LocalSampler:
             num_matches: M, in play at once.
             seed: of starts, actions and masks.
             deterministic: which of the policies act by their mean.
-            masks: what the seats are kept from seeing of each other: None or kinds of `opponents.disturbances`.
+            masks: what the seats are kept from seeing of each other: None or kinds of `policies.masks`.
             physics: a name of `games.physics`.
             num_threads: None for all cores.
 
@@ -61,7 +61,7 @@ class LocalSampler:
         """
         game_seed, policy_seed, *mask_seeds = np.random.SeedSequence(seed).spawn(4)
         batch = games.make(game, num_matches, game_seed, num_threads, physics)
-        views = disturbances.views(masks, game, num_matches, mask_seeds)
+        views = masks_lib.views(masks, game, num_matches, mask_seeds)
         self.table = rollouts.Table(batch, policies, deterministic, policy_seed, views)
 
     def set_policies(self, policies: Mapping[int, Policy]) -> None:

@@ -9,12 +9,12 @@ import pytest
 import tf_apil.agents.methods  # noqa: F401 (gin must know the learners)
 from tf_apil.agents import train_eval as lib
 from tf_apil.agents.trainer import Trainer
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from tf_apil.training import checkpoints, metrics
 
 ROOT = pathlib.Path(__file__).parents[2]
 BATCH = 32
-ZERO = named.resolve("zero").sha256
+ZERO = loading.resolve("zero").sha256
 BINDINGS = [
     "Task.victim = 'zero'", "Task.physics = 'draft'", "Task.num_matches = 2", "Task.steps_per_match = 16",
     "PPOLearner.hidden = (4,)", "PPOLearner.num_minibatches = 2", "PPOLearner.num_epochs = 1",

@@ -7,7 +7,7 @@ from small_runs import BATCH, BINDINGS, ROOT
 from tf_apil import games, serving
 from tf_apil.agents import train_eval as lib
 from tf_apil.evaluation import tables
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 
 
 def test_it_trains_resumes_exports_and_is_evaluated(tmp_path, clean_gin, monkeypatch):
@@ -23,7 +23,7 @@ def test_it_trains_resumes_exports_and_is_evaluated(tmp_path, clean_gin, monkeyp
         np.testing.assert_array_equal(array, arrays[name], name)
     assert card["trained_by"] == "examples.hill_climber" and len(card["win_rates"]) == 1
     game = games.get("multicomp/YouShallNotPassHumans-v0")
-    assert named.policy(str(tmp_path / "broken"), game).action_dim == 17
+    assert loading.policy(str(tmp_path / "broken"), game).action_dim == 17
     (row,) = tables.evaluate(tmp_path, lib.Task().game, [str(tmp_path / "broken")], ["zero"], num_matches=2)
     assert row["matches"] == 2
 

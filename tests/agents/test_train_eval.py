@@ -8,12 +8,11 @@ import small_runs
 from small_runs import BATCH, BINDINGS, ZERO
 
 import zoo_loader
-from tf_apil import games, serving
+from tf_apil import games, named_arrays, serving
 from tf_apil.agents import train_eval as lib
 from tf_apil.agents.task import VictimTask
-from tf_apil.models import named_arrays
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from tf_apil.training import checkpoints, experiment, metrics
 
 
@@ -103,7 +102,7 @@ def test_the_exported_policy_is_the_last_checkpoint(finished):
     step, arrays = small_runs.newest(root)
     model = {name.removeprefix("learner/model/"): a for name, a in arrays.items() if name.startswith("learner/model/")}
     observation = np.random.default_rng(0).normal(size=(3, 380)).astype(np.float32)
-    policy = named.policy(str(root), games.get("multicomp/YouShallNotPassHumans-v0"))
+    policy = loading.policy(str(root), games.get("multicomp/YouShallNotPassHumans-v0"))
     expected = ActorCritic.from_arrays(model)(observation).mean
     np.testing.assert_allclose(policy.act(observation, None, None, True).action, expected, atol=1e-5)
     assert step == 6
@@ -187,7 +186,7 @@ def test_the_card_of_a_run_names_the_weights_it_met(tmp_path):
     name = _weights_at(tmp_path / "other.npz", 1)
     run = small_runs.begin(lib.Task(victim=name), tmp_path / "run", None, 0, 2, name)
     card = serving.read(run.export())[0]
-    record = {"name": name, "path": name, "sha256": named.resolve(name).sha256}
+    record = {"name": name, "path": name, "sha256": loading.resolve(name).sha256}
     assert card["trained_against"] == [record] and card["trained_from"] == record
     assert card["sha256"] == named_arrays.sha256(run.learner.model.arrays())
     assert json.loads((tmp_path / "run" / "experiment.json").read_text())["policies"] == [record]
@@ -237,7 +236,7 @@ def test_large_and_deep_networks_go_through_checkpoint_and_export(tmp_path, clea
     small_runs.train(tmp_path, 1)
     policy = small_runs.train(tmp_path, 2)
     assert serving.load(policy).card["env_steps"] == 2 * BATCH
-    named.policy(str(tmp_path), games.get(lib.Task().game))
+    loading.policy(str(tmp_path), games.get(lib.Task().game))
 
 
 def test_a_damaged_checkpoint(tmp_path):

@@ -11,7 +11,7 @@ from tf_apil import serving
 from tf_apil.agents import train_eval as lib
 from tf_apil.agents.task import VictimTask
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from tf_apil.training import checkpoints, metrics
 from zoo_loader import models
 
@@ -50,7 +50,7 @@ def test_the_victims_critic_shapes_the_reward(tmp_path, another):
     """What the learner is given at weight w, less what it is given at weight 0, is w (gamma Phi(s') - Phi(s)); with
     the values of the victim's own critic, or of that of a policy that the task names."""
     rewards, victim = {}, "tf_apil/YouShallNotPassHumans-v0/walker-v1"
-    arrays, judge = named.resolve(victim).arrays, None
+    arrays, judge = loading.resolve(victim).arrays, None
     if another:
         arrays, judge = ActorCritic(380, 17, (8,), seed=5).arrays(), str(tmp_path / "another.npz")
         zoo_loader.write_arrays(judge, arrays)

@@ -43,14 +43,14 @@ def test_the_same_seed_gives_the_same_sheet(drawing, tmp_path):
 
 
 def test_without_the_zoo_others_play(drawing, tmp_path, monkeypatch):
-    find = contact_sheet.named.policy
+    find = contact_sheet.loading.policy
 
     def without_files(name, game, zoo_dir=None, seat=None):
         if name.startswith(("ysnp/", "sumo_ants/")):
             raise zoo_loader.ZooFileError(name, "no such file. Nor anywhere else.")
         return find(name, game, zoo_dir, seat)
 
-    monkeypatch.setattr(contact_sheet.named, "policy", without_files)
+    monkeypatch.setattr(contact_sheet.loading, "policy", without_files)
     players = {game_id: contact_sheet.PLAYERS[game_id] for game_id in (YSNP, SUMO)}
     panels = contact_sheet.draw(tmp_path / "sheet.png", players, **SMALL)
     assert [panel.players for panel in panels] == [
@@ -68,7 +68,7 @@ def test_the_moment_is_one_of_touch(drawing, monkeypatch):
         return frame(self, data)
 
     monkeypatch.setattr(rendering.Renderer, "frame", watched)
-    policies = (contact_sheet.named.policy("random", games.get(SUMO)),) * 2
+    policies = (contact_sheet.loading.policy("random", games.get(SUMO)),) * 2
     image, elapsed = contact_sheet.moment(SUMO, policies, 0, "draft", 96, 72)
     assert image.shape == (72, 96, 3) and elapsed * 0.015 >= 0.5
     assert shown[0] > 0

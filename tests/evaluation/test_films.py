@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 from tf_apil import games, rollouts
 from tf_apil.evaluation import films
 from tf_apil.games import rendering, scenes
-from tf_apil.models.policy import RandomPolicy, ZeroPolicy
+from tf_apil.policies.built_in import RandomPolicy, ZeroPolicy
 
 YSNP = "multicomp/YouShallNotPassHumans-v0"
 KICK = "multicomp/KickAndDefend-v0"

@@ -6,7 +6,8 @@ import pytest
 
 from tf_apil import games, rollouts
 from tf_apil.evaluation import gym_compete
-from tf_apil.models.policy import PolicyStep, RandomPolicy, ZeroPolicy
+from tf_apil.policies.built_in import RandomPolicy, ZeroPolicy
+from tf_apil.policies.policy import PolicyStep
 
 YSNP = "multicomp/YouShallNotPassHumans-v0"
 

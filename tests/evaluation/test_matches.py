@@ -6,8 +6,8 @@ import pytest
 from tf_apil import games
 from tf_apil.evaluation import matches
 from tf_apil.games.step import GameStep
-from tf_apil.models.policy import RandomPolicy, ZeroPolicy
-from tf_apil.opponents import named
+from tf_apil.policies import loading
+from tf_apil.policies.built_in import RandomPolicy, ZeroPolicy
 
 YSNP = "multicomp/YouShallNotPassHumans-v0"
 RULES = games.get(YSNP)
@@ -151,7 +151,7 @@ def test_policies_of_another_game():
 
 
 def _rate_of_the_walker(blocker: str, number: int, zoo_dir) -> float:
-    policies = named.policy(blocker, RULES, zoo_dir), named.policy("ysnp/walker", RULES, zoo_dir)
+    policies = loading.policy(blocker, RULES, zoo_dir), loading.policy("ysnp/walker", RULES, zoo_dir)
     return (matches.play(YSNP, policies, (False, False), number, seed=11).winner == 1).mean()
 
 

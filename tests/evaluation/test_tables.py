@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import zoo_loader
-from tf_apil import serving
+from tf_apil import named_arrays, serving
 from tf_apil.evaluation import matches, tables
-from tf_apil.models import named_arrays
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 
 YSNP = "multicomp/YouShallNotPassHumans-v0"
 
@@ -112,7 +111,7 @@ def test_a_policy_that_has_changed_is_played_again(tmp_path, played, kind):
     assert len(played) == 2 and tables.read(table) == first + second
     assert first[0]["seat0"] == second[0]["seat0"] == str(name)
     hashes = [named_arrays.sha256(ActorCritic(380, 17, (4,), seed=seed).arrays()) for seed in (1, 2)]
-    assert [row["sha256"] for row in (*first, *second)] == [[h, named.resolve("zero").sha256] for h in hashes]
+    assert [row["sha256"] for row in (*first, *second)] == [[h, loading.resolve("zero").sha256] for h in hashes]
     if kind == "run":
         assert [row["env_steps"] for row in (*first, *second)] == [[1000, None], [2000, None]]
         assert second[0]["paths"] == [str(name / "policies" / f"{2000:012d}"), None]

@@ -12,7 +12,8 @@ from tf_agents.trajectories import time_step as ts
 
 from tf_apil import games
 from tf_apil.games.py_environment import MatchEnvironment
-from tf_apil.models.policy import PolicyStep, RandomPolicy, ZeroPolicy
+from tf_apil.policies.built_in import RandomPolicy, ZeroPolicy
+from tf_apil.policies.policy import PolicyStep
 
 YSNP = "multicomp/YouShallNotPassHumans-v0"
 ANTS = "multicomp/RunToGoalAnts-v0"

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tf_apil.models import normalizers
-from tf_apil.models.actor_critic import ActorCritic, NumpyActorCritic
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.policies.networks import NumpyActorCritic
 
 D, A = 6, 3
 

@@ -13,7 +13,8 @@ from made_up import observations
 
 import zoo_loader
 from tf_apil import serving
-from tf_apil.opponents import named
+from tf_apil.models import loading as keras_loading
+from tf_apil.policies import loading
 from zoo_loader import catalogue
 
 _ALONE = """
@@ -117,7 +118,7 @@ def test_published_policies(run_program, zoo_dir, tmp_path, name):
     assert "win_rates" not in policy.card
     _compare(tmp_path / "policy", zoo_loader.load(name, zoo_dir=zoo_dir))
     # A copy of it plays as the original does, to the bit.
-    original = named.policy(name, None, str(zoo_dir))
+    original = loading.policy(name, None, str(zoo_dir))
     observation = np.random.default_rng(0).normal(size=(5, policy.observation_dim)).astype(np.float32)
     for deterministic in (True, False):
         actions = [
@@ -147,9 +148,9 @@ def _compare(path: pathlib.Path, model) -> None:
 @pytest.mark.slow
 def test_every_published_policy(zoo_dir, tmp_path):
     there = [entry.name for entry in catalogue.ENTRIES if (zoo_dir / entry.filename).exists()]
-    for name in [*there, *named.shipped()]:
-        model = named.model(name, str(zoo_dir))
-        _compare(serving.export(model, tmp_path / "policy", named.card(name, str(zoo_dir))), model)
+    for name in [*there, *loading.shipped()]:
+        model = keras_loading.model(name, str(zoo_dir))
+        _compare(serving.export(model, tmp_path / "policy", loading.card(name, str(zoo_dir))), model)
         arrays = serving.read(tmp_path / "policy")[1]
         assert all(np.array_equal(arrays[key], array) for key, array in model.arrays().items())
     assert len(there) > 40
@@ -161,7 +162,7 @@ def test_win_rates_and_another_export_of_an_export(run_program, tmp_path):
         "game": "multicomp/YouShallNotPassHumans-v0", "seat0": "random", "seat1": walker, "matches": 200,
         "wins": [20, 170], "ties": 10, "mean_length": 150.0, "wilson95": [[0.07, 0.15], [0.79, 0.89]],
         "deterministic": "seat1", "physics": "original", "seed": 0, "faults": 0,
-        "sha256": [named.resolve(name).sha256 for name in ("random", walker)],
+        "sha256": [loading.resolve(name).sha256 for name in ("random", walker)],
     }  # fmt: skip
     (tmp_path / "results.json").write_text(json.dumps([row]))
     first, second = tmp_path / "first", tmp_path / "second"

@@ -12,9 +12,8 @@ import tensorflow as tf
 from made_up import CARD, A, D, make_model, observations
 
 import zoo_loader
-from tf_apil import serving
-from tf_apil.models import named_arrays
-from tf_apil.opponents import named
+from tf_apil import named_arrays, serving
+from tf_apil.models import loading as keras_loading
 from tf_apil.serving import warmup
 from zoo_loader import files
 
@@ -298,7 +297,7 @@ def test_the_published_policy_is_read(tmp_path):
     """That under results/, which is lean; the SavedModel that is made of it answers alike."""
     lean = pathlib.Path(__file__).parents[2] / "results" / "adrl_you_shall_not_pass" / "policy"
     policy = serving.load(lean)
-    path = serving.export(named.model(str(lean)), tmp_path / "policy", policy.card)
+    path = serving.export(keras_loading.model(str(lean)), tmp_path / "policy", policy.card)
     observation = np.random.default_rng(0).normal(size=(4, policy.observation_dim)).astype(np.float32)
     out = tf.saved_model.load(str(path)).signatures["serving_default"](observation=tf.constant(observation))
     np.testing.assert_allclose(policy.act(observation, None, None, True).action, out["action"], atol=1e-5)

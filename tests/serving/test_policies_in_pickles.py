@@ -8,9 +8,10 @@ import pytest
 from made_up import A, D, make_model, observations
 
 from tf_apil import serving
-from tf_apil.models.forecasting import ForecastingPolicy
-from tf_apil.models.policy import LearningPolicy, RandomPolicy, ZeroPolicy
-from tf_apil.opponents.mixture import Mixture
+from tf_apil.policies.built_in import RandomPolicy, ZeroPolicy
+from tf_apil.policies.forecasting import ForecastingPolicy
+from tf_apil.policies.gaussian import LearningPolicy
+from tf_apil.policies.mixture import Mixture
 
 WAYS = {"pickle": lambda original: pickle.loads(pickle.dumps(original)), "deepcopy": copy.deepcopy}
 

@@ -4,7 +4,8 @@ import pathlib
 import re
 
 from tf_apil import serving
-from tf_apil.opponents import named
+from tf_apil.models import loading as keras_loading
+from tf_apil.policies import loading
 
 _README = pathlib.Path(__file__).parents[2] / "README.md"
 
@@ -14,7 +15,7 @@ def test_the_snippet_runs(tmp_path, monkeypatch):
     (snippet,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     walker = "tf_apil/YouShallNotPassHumans-v0/walker-v1"
     monkeypatch.chdir(tmp_path)
-    serving.export(named.model(walker), tmp_path / "exported" / "walker" / "1", named.card(walker))
+    serving.export(keras_loading.model(walker), tmp_path / "exported" / "walker" / "1", loading.card(walker))
     lines, names = snippet.splitlines(), {}
     asked = [line for line in lines if line.startswith(("serve(", "sample(", "value("))]
     exec("\n".join(line for line in lines if line not in asked), names)

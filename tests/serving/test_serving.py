@@ -6,7 +6,7 @@ import tensorflow as tf
 from made_up import A, D, Served, make_model, observations
 
 from tf_apil import games, rollouts, serving
-from tf_apil.models.policy import ZeroPolicy
+from tf_apil.policies.built_in import ZeroPolicy
 
 BATCHES = (1, 7, 256)
 

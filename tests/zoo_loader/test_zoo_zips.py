@@ -179,7 +179,8 @@ def test_tensors_lie_in_memory_as_they_say(tmp_path):
 def test_a_zip_plays_in_a_seat(tmp_path):
     """It sits, with VecNormalize beside it or told that there is none."""
     from tf_apil import games
-    from tf_apil.opponents import named
+    from tf_apil.models import loading as keras_loading
+    from tf_apil.policies import loading
 
     rules = games.get("multicomp/RunToGoalAnts-v0")
     d, a = rules.observation_dim, rules.action_dim
@@ -189,11 +190,11 @@ def test_a_zip_plays_in_a_seat(tmp_path):
     (tmp_path / "vec_normalize.pkl").write_bytes(honest_files.vec_normalize(dim=d))
     observation = np.ones((4, d), np.float32)
     for name in (tmp_path / "model.zip", f"{tmp_path}/alone/model.zip{RAW}"):
-        step = named.policy(str(name), rules).act(observation, None, np.random.default_rng(0), True)
-        np.testing.assert_allclose(step.action, named.model(str(name))(observation).mean, atol=1e-5)
-        assert named.card(str(name))["source"] == pathlib.Path(name).name
+        step = loading.policy(str(name), rules).act(observation, None, np.random.default_rng(0), True)
+        np.testing.assert_allclose(step.action, keras_loading.model(str(name))(observation).mean, atol=1e-5)
+        assert loading.card(str(name))["source"] == pathlib.Path(name).name
     with pytest.raises(zoo_loader.ZooFileError, match="there is no vec_normalize.pkl beside it"):
-        named.policy(f"{tmp_path}/alone/model.zip", rules)
+        loading.policy(f"{tmp_path}/alone/model.zip", rules)
 
 
 def test_our_own_file_of_it_needs_nothing_beside(tmp_path):

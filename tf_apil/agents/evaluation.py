@@ -4,12 +4,11 @@ import contextlib
 import pathlib
 from collections.abc import Mapping
 
-from tf_apil import serving
+from tf_apil import named_arrays, serving
 from tf_apil.agents.trainer import Trainer
 from tf_apil.evaluation import matches, tables
-from tf_apil.models import named_arrays
-from tf_apil.models.policy import Policy
-from tf_apil.opponents.resolved import Resolved
+from tf_apil.policies.policy import Policy
+from tf_apil.policies.resolved import Resolved
 
 _SELF = "the policy being trained"
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.models.policy import Policy
+from tf_apil.policies.policy import Policy
 from tf_apil.rollouts import Rollout
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tf_apil import arguments, games, rollouts
 from tf_apil.games import physics as physics_lib
-from tf_apil.opponents import disturbances
+from tf_apil.policies import masks
 from tf_apil.training import annealing
 
 #: What settings that name a game, or its physics, are annotated with.
@@ -23,7 +23,7 @@ class Contest:
 
     Attributes:
         game: a game id.
-        victim: a policy's name (see `tf_apil.opponents.named`).
+        victim: a policy's name (see `tf_apil.policies.loading`).
         victim_seat: 0 or 1.
         physics: "original", "fast" or "draft".
         dense_fraction: c in r = (1 - c) w_sparse sparse + c w_dense dense (Gleave et al. 2020), a number or an annealer
@@ -34,7 +34,7 @@ class Contest:
             same batch of 16384 and keep all cores busy.
         steps_per_match: steps of each match between two updates.
         victim_mask, adversary_mask: what these seats are kept from seeing of each other: None or a kind of
-            `opponents.disturbances`.
+            `policies.masks`.
         opponent_action_noise: standard deviation of the noise on what the frozen seat does; a number or an annealer.
     """
 
@@ -47,8 +47,8 @@ class Contest:
     dense_weight: arguments.NonNegative = 0.1
     num_matches: arguments.Count = 32
     steps_per_match: arguments.Count = 512
-    victim_mask: Literal[None, *disturbances.KINDS] = None
-    adversary_mask: Literal[None, *disturbances.KINDS] = None
+    victim_mask: Literal[None, *masks.KINDS] = None
+    adversary_mask: Literal[None, *masks.KINDS] = None
     opponent_action_noise: Annotated[annealing.Weight, arguments.Range(least=0)] = 0.0
 
     learner = "learner"  # what it is called in texts

@@ -28,8 +28,9 @@ from tf_apil.agents.learner import Learner
 from tf_apil.agents.ppo.learner import PPOLearner
 from tf_apil.agents.task import Contest, PhysicsName, Task
 from tf_apil.agents.trainer import Trainer
+from tf_apil.models import loading as keras_loading
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from tf_apil.training import annealing, folder_lock, interruption, progress
 from tf_apil.training.run import Measurement, Run
 
@@ -59,7 +60,7 @@ def train_eval(
 
     Args:
         root_dir: the run's folder.
-        zoo_dir: see `named.policy`.
+        zoo_dir: see `loading.policy`.
         task: who learns against whom; None: `Task()`, as gin has it.
         learner: a class, see above. None: `PPOLearner`; `FineTuneLearner` to train on a network of the zoo.
         num_env_steps: environment steps in all, rounded up to whole batches.
@@ -116,11 +117,11 @@ def begin(
     game, rules = games.spec(task.game), games.get(task.game)
     initial_policy = initial_policy or task.initial_policy
     names = [*task.opponents, *(name for name in (initial_policy, task.critic) if name)]
-    found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys(names)}
+    found = {name: loading.resolve(name, zoo_dir) for name in dict.fromkeys(names)}
     opponents = {name: found[name].policy(rules, 1 - task.seat) for name in task.opponents}
     critic_of = found[task.critic].policy(rules, 1 - task.seat) if task.critic else None
     start = found[initial_policy] if initial_policy else None
-    made = _make(learner, game, task, seed, start.model(rules, task.seat) if start else None)
+    made = _make(learner, game, task, seed, keras_loading.of(start, rules, task.seat) if start else None)
 
     num_iterations = -(-num_env_steps // task.batch_size)
     settings = _settings(task, made, seed, initial_policy, num_env_steps, learning_rate_fraction)

@@ -10,10 +10,10 @@ from tf_apil import rollouts
 from tf_apil.agents import shaping
 from tf_apil.agents.learner import Learner
 from tf_apil.agents.task import Contest
-from tf_apil.models.named_arrays import joined, under
-from tf_apil.models.policy import Policy
-from tf_apil.opponents import critic, disturbances
-from tf_apil.opponents.mixture import Mixture
+from tf_apil.named_arrays import joined, under
+from tf_apil.policies import action_noise, critic
+from tf_apil.policies.mixture import Mixture
+from tf_apil.policies.policy import Policy
 from tf_apil.sampling import LocalSampler, Sampler
 from tf_apil.training import annealing
 
@@ -139,7 +139,7 @@ class Trainer:
         """By seat: the learner as it now is, and the opponent, with as much noise on its actions as is in force."""
         opponent, noise = self._opponent, self._annealers["noise"]
         if noise.range != (0, 0):
-            opponent = disturbances.NoisyActions(opponent, noise.weight(self.progress))
+            opponent = action_noise.NoisyActions(opponent, noise.weight(self.progress))
         return {**self.learner.policies(), 1 - self.task.seat: opponent}
 
     def _critic_difference(self, rollout: rollouts.Rollout) -> np.ndarray:

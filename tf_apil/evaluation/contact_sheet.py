@@ -15,8 +15,8 @@ import zoo_loader
 from tf_apil import games, rollouts
 from tf_apil.evaluation import captions
 from tf_apil.games import rendering
-from tf_apil.models.policy import Policy
-from tf_apil.opponents import named
+from tf_apil.policies import loading
+from tf_apil.policies.policy import Policy
 from zoo_loader import placing
 
 #: Who plays what, in the sheet's order.
@@ -70,9 +70,9 @@ def draw(
 
     Args:
         path: of the sheet; its folder is made if missing.
-        players: of each game, names of the policies in seat 0 and seat 1 (`opponents.named`). Where a file of the zoo
+        players: of each game, names of the policies in seat 0 and seat 1 (`policies.loading`). Where a file of the zoo
             cannot be had, a policy that ships with us or `random` takes the seat.
-        zoo_dir: see `named.policy`.
+        zoo_dir: see `loading.policy`.
         seed: of starts and actions.
         physics: a name of `games.physics.PHYSICS`.
         columns: panels side by side.
@@ -163,11 +163,11 @@ def _seat(game_id: str, seat: int, name: str, zoo_dir: str | None) -> Policy:
     """The policy of that name, or who stands in for it where its file cannot be had."""
     rules = games.get(game_id)
     try:
-        return named.policy(name, rules, zoo_dir, seat)
+        return loading.policy(name, rules, zoo_dir, seat)
     except zoo_loader.ZooFileError as error:
         substitute = _SHIPPED.get(name, "random")
         logging.info("%s: %s cannot be had (%s); %s plays", game_id, name, error.reason.split(".")[0], substitute)
-        return named.policy(substitute, rules, zoo_dir, seat)
+        return loading.policy(substitute, rules, zoo_dir, seat)
 
 
 def _write_title(sheet: Image.Image, game_id: str, box: tuple[int, int, int, int]) -> None:

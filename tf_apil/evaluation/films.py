@@ -15,7 +15,7 @@ from PIL import Image
 from tf_apil import arguments, games, rollouts
 from tf_apil.evaluation import captions
 from tf_apil.games import rendering
-from tf_apil.models.policy import Policy
+from tf_apil.policies.policy import Policy
 from zoo_loader import placing
 
 _FPS = {".mp4": 33.0, ".gif": 17.0}  # of every second, and every fourth, step of 15 ms; a GIF grows with each picture

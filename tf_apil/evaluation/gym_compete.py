@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_apil import arguments
-from tf_apil.models.policy import Policy
+from tf_apil.policies.policy import Policy
 
 
 class Match(NamedTuple):

@@ -8,8 +8,8 @@ from absl import logging
 from scipy import stats
 
 from tf_apil import arguments, games, rollouts
-from tf_apil.models.policy import Policy
-from tf_apil.opponents import disturbances
+from tf_apil.policies import masks as masks_lib
+from tf_apil.policies.policy import Policy
 
 
 class Fault(NamedTuple):
@@ -72,7 +72,7 @@ def play(
         num_parallel: matches in play at once (part of what the seed decides).
         num_threads: None for all cores.
         progress: show a bar where there is a terminal.
-        masks: what the seats are kept from seeing of each other: None or kinds of `opponents.disturbances`.
+        masks: what the seats are kept from seeing of each other: None or kinds of `policies.masks`.
 
     Raises:
         ValueError: no such game, physics or mask, a policy of another game, or `num_matches` below 1.
@@ -83,7 +83,7 @@ def play(
     winner, length, faults = [], [], []
     game_seed, policy_seed, *view_seeds = np.random.SeedSequence(seed).spawn(4)
     game = games.make(game_id, parallel, game_seed, num_threads, physics)
-    views = disturbances.views(masks, game_id, parallel, view_seeds)
+    views = masks_lib.views(masks, game_id, parallel, view_seeds)
     with tqdm.auto.tqdm(total=num_matches, unit="match", disable=None if progress else True) as bar:
         for turn in rollouts.Table(game, policies, deterministic, policy_seed, views).turns():
             mine = quota[turn.matches]  # a view

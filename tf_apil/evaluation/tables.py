@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 
 from absl import logging
 
-from tf_apil import games
+from tf_apil import games, json_files
 from tf_apil.evaluation import matches
-from tf_apil.opponents import disturbances, named
-from tf_apil.opponents.resolved import Resolved
-from tf_apil.training import folder_lock, json_files
+from tf_apil.policies import loading
+from tf_apil.policies import masks as masks_lib
+from tf_apil.policies.resolved import Resolved
+from tf_apil.training import folder_lock
 from zoo_loader import placing
 
 DETERMINISTIC = {"none": (False, False), "seat0": (True, False), "seat1": (False, True), "both": (True, True)}
@@ -82,11 +83,11 @@ def evaluate(
     Args:
         root_dir: where `results.json` lies.
         game: an id of `games.GAMES`.
-        seat0, seat1: names of policies (`opponents.named`).
+        seat0, seat1: names of policies (`policies.loading`).
         num_matches: of each pairing.
         deterministic: which seats act by their mean: "none", "seat0", "seat1" or "both".
         seed, physics, masks, num_threads: see `matches.play`. Rows without `masks` were played without.
-        zoo_dir: see `named.policy`.
+        zoo_dir: see `loading.policy`.
 
     Returns:
         The rows asked for, in order.
@@ -97,9 +98,9 @@ def evaluate(
     """
     if deterministic not in DETERMINISTIC:
         raise ValueError(f"deterministic is {deterministic!r}; choose one of {', '.join(DETERMINISTIC)}.")
-    disturbances.views(masks, game, 1, (0, 0))
+    masks_lib.views(masks, game, 1, (0, 0))
     rules, seat0, seat1 = games.get(game), list(seat0), list(seat1)
-    found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys((*seat0, *seat1))}
+    found = {name: loading.resolve(name, zoo_dir) for name in dict.fromkeys((*seat0, *seat1))}
     policies = [{name: found[name].policy(rules, seat) for name in names} for seat, names in enumerate((seat0, seat1))]
     rows = read(root_dir)
     _tell_of_nameless(rows, root_dir)

@@ -3,10 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.models import shapes
 from tf_apil.models.actor_critic import ActorCritic, PolicyOutput
-from tf_apil.models.named_arrays import joined, under
-from tf_apil.models.policy import FLAG
+from tf_apil.named_arrays import joined, under
+from tf_apil.policies import shapes
+from tf_apil.policies.arrays import FLAG
 
 
 class ForecastingActorCritic(tf.keras.Model):

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-EPSILON = 1e-8
-CLIP = 10.0  # standard deviations, observations and rewards alike
+from tf_apil.policies.networks import CLIP, EPSILON
 
 
 class RunningMoments:

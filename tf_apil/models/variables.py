@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tf_apil.models.named_arrays import check_fit
+from tf_apil.named_arrays import check_fit
 
 
 def arrays(variables: Sequence[tf.Variable]) -> dict[str, np.ndarray]:

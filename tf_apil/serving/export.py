@@ -10,9 +10,10 @@ import tensorflow as tf
 from absl import logging
 
 import zoo_loader
-from tf_apil.models import named_arrays
-from tf_apil.serving import folder, graphs, warmup
-from tf_apil.training import json_files, tensorflow_files
+from tf_apil import json_files, named_arrays
+from tf_apil.policies import exported
+from tf_apil.serving import graphs, warmup
+from tf_apil.training import tensorflow_files
 from zoo_loader import files, placing
 
 #: `graphs` holds weights twice, for actions and for values; a graph may have 2 GiB.
@@ -43,9 +44,9 @@ def export(model: tf.keras.Model, path: str | pathlib.Path, card: dict) -> pathl
         with _quiet(), tensorflow_files.writing(place):
             tf.saved_model.save(tf.Module(name="policy"), str(part), signatures=signatures)
             warmup.write(part, signatures)
-        zoo_loader.write_arrays(part / folder.ARRAYS, model.arrays(), files.OWN)
-        card = _complete(card, model, folder.checksums(part))
-        json_files.write(part / folder.CARD, card)
+        zoo_loader.write_arrays(part / exported.ARRAYS, model.arrays(), files.OWN)
+        card = _complete(card, model, exported.checksums(part))
+        json_files.write(part / exported.CARD, card)
     return pathlib.Path(path)
 
 
@@ -66,10 +67,10 @@ def lean(source: str | pathlib.Path, path: str | pathlib.Path) -> pathlib.Path:
         OSError, FileExistsError: as `export`.
     """
     source = pathlib.Path(source)
-    card, _ = folder.read(source)
+    card, _ = exported.read(source)
     with _placed(path) as (_, part):
-        shutil.copyfile(source / folder.ARRAYS, part / folder.ARRAYS)
-        json_files.write(part / folder.CARD, card | {"files": folder.checksums(part)})
+        shutil.copyfile(source / exported.ARRAYS, part / exported.ARRAYS)
+        json_files.write(part / exported.CARD, card | {"files": exported.checksums(part)})
     return pathlib.Path(path)
 
 
@@ -105,16 +106,16 @@ def _check_place(path: pathlib.Path) -> None:
     """Refuses to write where something else than a policy of ours lies."""
     if not path.is_dir() or not any(path.iterdir()):
         return
-    if not (path / folder.CARD).exists():
+    if not (path / exported.CARD).exists():
         raise FileExistsError(
-            f"{path} is there and holds no {folder.CARD}: it is not a policy, and will not be overwritten."
+            f"{path} is there and holds no {exported.CARD}: it is not a policy, and will not be overwritten."
         )
     with contextlib.suppress(ValueError):
-        folder.read_card(path)
+        exported.read_card(path)
         return
-    if not (path / folder.ARRAYS).exists() or not (path / folder.SAVED_MODEL).exists():  # else it is a damaged one
+    if not (path / exported.ARRAYS).exists() or not (path / exported.SAVED_MODEL).exists():  # else it is a damaged one
         raise FileExistsError(
-            f"{path} is there, and its {folder.CARD} is not that of a policy: it will not be overwritten."
+            f"{path} is there, and its {exported.CARD} is not that of a policy: it will not be overwritten."
         )
 
 
@@ -122,7 +123,7 @@ def _carry_over(source: pathlib.Path, target: pathlib.Path) -> None:
     """Gives the new folder what others have put into the old one. The files are linked: the old ones stay."""
     for path in sorted(source.rglob("*")):
         name = path.relative_to(source)
-        if folder.is_own(name.as_posix()):
+        if exported.is_own(name.as_posix()):
             continue
         new = target / name
         if path.is_symlink():
@@ -142,7 +143,7 @@ def _complete(card: dict, model: tf.keras.Model, checksums: dict[str, str]) -> d
     if model.recurrent:
         shapes["state"] = [None, *model.initial_state(1).shape[1:]]
     made = {
-        "format": folder.FORMAT,
+        "format": exported.FORMAT,
         "kind": model.kind,
         "recurrent": model.recurrent,
         "sees_both": getattr(model, "sees_both", False),
@@ -154,7 +155,7 @@ def _complete(card: dict, model: tf.keras.Model, checksums: dict[str, str]) -> d
     }
     if "seat" in card:
         made["seats"] = [card["seat"]]
-    return {"physics_advice": folder.PHYSICS_ADVICE, **card, **made}
+    return {"physics_advice": exported.PHYSICS_ADVICE, **card, **made}
 
 
 @contextlib.contextmanager

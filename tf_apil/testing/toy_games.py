@@ -13,7 +13,7 @@ from tf_apil.games import streams
 from tf_apil.games.game import TIE
 from tf_apil.games.interface import GameSpec, SeatSpec
 from tf_apil.games.step import GameStep
-from tf_apil.models.policy import PolicyStep
+from tf_apil.policies.policy import PolicyStep
 
 
 def spec(observation_dim: int, action_dim: int, game_id: str = "toy") -> GameSpec:

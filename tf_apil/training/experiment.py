@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from absl import logging
 
-from tf_apil.training import json_files
+from tf_apil import json_files
 
 _FILE = "experiment.json"
 _POLICIES = "policies"

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from tf_apil.training import json_files, tensorflow_files
+from tf_apil import json_files
+from tf_apil.training import tensorflow_files
 from zoo_loader import placing
 
 

@@ -10,8 +10,9 @@ from tf_apil.agents.ape import game_seat, seats
 from tf_apil.agents.ape.game_seat import GameSeat
 from tf_apil.games.step import GameStep
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.models.policy import PolicyStep, RandomPolicy
-from tf_apil.opponents import named
+from tf_apil.policies import loading
+from tf_apil.policies.built_in import RandomPolicy
+from tf_apil.policies.policy import PolicyStep
 from tf_apil.testing import toy_games
 
 PASS = "multicomp/YouShallNotPassHumans-v0"
@@ -328,11 +329,11 @@ def test_the_opponent_stays_whatever_its_name_stands_for_later(seat_of, tmp_path
 
     first = make(1, 0)
     again = game_seat.with_the_opponent_of(first, make)
-    assert first.opponent_record == named.resolve(str(path)).record
+    assert first.opponent_record == loading.resolve(str(path)).record
     before = again(1, 5).step(np.zeros((1, 17)))
     zoo_loader.write_arrays(path, ActorCritic(380, 17, (4,), seed=2).arrays())
     seat = again(1, 5)
-    assert seat.opponent_record == first.opponent_record != named.resolve(str(path)).record
+    assert seat.opponent_record == first.opponent_record != loading.resolve(str(path)).record
     assert seat.opponent is first.opponent and before.observation.shape == seat.observation.shape
 
 

@@ -17,7 +17,7 @@ from tf_apil.agents.ape.ppo import EnsemblePPOLearner
 from tf_apil.agents.ape.study import Return
 from tf_apil.agents.ape.vector_ensemble import EXPERTS, EnsembleActor
 from tf_apil.games import physics as physics_lib
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from tf_apil.testing import toy_games
 from tf_apil.training import metrics
 
@@ -205,7 +205,7 @@ def test_a_games_experts_become_policies(tmp_path):
         assert expected.items() <= card.items()
         alone = EnsembleActor(learner.ensemble, EXPERTS, deterministic=True, only=c)
         acted = alone.act(observation, alone.begin(5, np.random.default_rng(0)), np.random.default_rng(0))[0]
-        policy = named.policy(str(path), learner.seat.game)
+        policy = loading.policy(str(path), learner.seat.game)
         np.testing.assert_allclose(policy.act(observation, None, None, True).action, acted, atol=1e-5)
         actions.append(acted)
     assert np.abs(actions[0] - actions[1]).max() > 1e-2  # they are not all the same one

@@ -17,7 +17,7 @@ from tf_apil.agents.ape import train_ape as lib
 from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from tf_apil.training import checkpoints, experiment, metrics
 from zoo_loader import catalogue
 
@@ -201,7 +201,7 @@ def test_an_opponent_that_has_changed(tmp_path, clean_gin):
     begun = run(1)
     assert begun.train_one_iteration()["Metrics/faults"] == 0
     (policy,) = json.loads((tmp_path / "run" / "experiment.json").read_text())["policies"]
-    assert policy == named.resolve(str(path)).record
+    assert policy == loading.resolve(str(path)).record
     with pytest.raises(experiment.PolicyChanged, match="opponent.npz"):
         run(2)
     run(1)

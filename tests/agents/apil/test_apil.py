@@ -8,7 +8,7 @@ import pytest
 
 from tf_apil import rollouts
 from tf_apil.agents.apil.learner import APILLearner
-from tf_apil.models.forecasting import imitator_input
+from tf_apil.policies.forecasting import imitator_input
 from tf_apil.testing import made_up, toy_games
 from tf_apil.testing.toy_games import spec
 

@@ -8,8 +8,8 @@ from tf_apil import rollouts
 from tf_apil.agents.finetune.learner import FineTuneLearner
 from tf_apil.agents.finetune.policy import ZooLearningPolicy
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
-from tf_apil.models import policy as policy_lib
 from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.policies import arrays as policy_lib
 from tf_apil.testing.toy_games import ToyGame, spec
 from zoo_loader import models
 

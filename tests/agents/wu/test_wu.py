@@ -9,7 +9,7 @@ from tf_apil.agents.ppo.learner import PPOLearner
 from tf_apil.agents.wu import saliency
 from tf_apil.agents.wu.learner import WuLearner, deviations
 from tf_apil.games import registry
-from tf_apil.models.policy import PolicyStep
+from tf_apil.policies.policy import PolicyStep
 from tf_apil.testing import made_up, toy_games
 from tf_apil.testing.toy_games import spec
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_apil import arguments
 from tf_apil.agents.ape.ensemble import Tower
 from tf_apil.models import optimizers, variables
-from tf_apil.models.named_arrays import joined, under
+from tf_apil.named_arrays import joined, under
 
 
 class UniformMixing:

@@ -11,7 +11,7 @@ from tf_apil import arguments
 from tf_apil.agents.ape.clone_networks import Categorical, CloneActor, CloneNetwork, Mixture, NumpyClone, Scale
 from tf_apil.agents.ape.seats import Demonstrations
 from tf_apil.models import normalizers, optimizers
-from tf_apil.models.named_arrays import check_fit, joined, under
+from tf_apil.named_arrays import check_fit, joined, under
 
 MEMORIES = ("none", "recurrent")
 BATCH_SIZES = {"none": 1024, "recurrent": 64}  # steps; episodes

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil import arguments
-from tf_apil.models.named_arrays import check_fit
+from tf_apil.named_arrays import check_fit
 
 VALUE_HEADS = ("shared", "separate")
 

@@ -14,9 +14,9 @@ from tf_apil.agents.ape.seats import Seat, SeatStep, checked_actions, whole
 from tf_apil.games import streams
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.step import GameStep
-from tf_apil.models.named_arrays import under
-from tf_apil.models.policy import Policy
-from tf_apil.opponents import named
+from tf_apil.named_arrays import under
+from tf_apil.policies import loading
+from tf_apil.policies.policy import Policy
 from tf_apil.rollouts import own_first
 
 
@@ -223,7 +223,7 @@ def game_seat(
         seed: of the matches and of the opponent.
         game: a game id.
         seat: the agent's.
-        opponent: a policy's name (see `tf_apil.opponents.named`); "zero" and "random" need no file.
+        opponent: a policy's name (see `tf_apil.policies.loading`); "zero" and "random" need no file.
         physics: "original", "fast" or "draft".
         opponent_deterministic, dense_fraction, reward_scale: see `GameSeat`.
         max_steps: cut matches off after so many steps; None: by the rules alone (RunToGoal, which has no limit: 500).
@@ -234,7 +234,7 @@ def game_seat(
         ValueError: no such game, physics or seat; an opponent of another game.
         zoo_loader.UnknownNameError, zoo_loader.ZooFileError: no such opponent, or its file cannot be had.
     """
-    policy = named.policy(opponent, games.get(game)(), zoo_dir, 1 - seat if seat in (0, 1) else None)
+    policy = loading.policy(opponent, games.get(game)(), zoo_dir, 1 - seat if seat in (0, 1) else None)
     game_seed, opponent_seed = np.random.SeedSequence(seed).spawn(2)
     batch = games.make(game, num_episodes, game_seed, num_threads, physics, max_steps)
     try:

@@ -15,7 +15,7 @@ from tf_apil.agents.ape.observer_weight import ObserverWeight
 from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.agents.ape.study import GridStudy
 from tf_apil.models import optimizers, variables
-from tf_apil.models.named_arrays import under
+from tf_apil.named_arrays import under
 
 
 @gin.configurable

@@ -29,7 +29,7 @@ from tf_apil.agents.ppo.agent import ClippedAgent
 from tf_apil.agents.ppo.losses import distance
 from tf_apil.games import streams
 from tf_apil.models import normalizers, optimizers, variables
-from tf_apil.models.named_arrays import under
+from tf_apil.named_arrays import under
 
 
 class Steps(NamedTuple):

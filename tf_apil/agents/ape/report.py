@@ -8,12 +8,12 @@ import numpy as np
 from absl import logging
 
 import zoo_loader
-from tf_apil import serving
+from tf_apil import json_files, serving
 from tf_apil.agents.ape import pictures
 from tf_apil.agents.ape.cloning import Cloner
 from tf_apil.agents.ape.game_seat import GameSeat
 from tf_apil.agents.ape.study import Return
-from tf_apil.training import json_files, metrics
+from tf_apil.training import metrics
 from zoo_loader import placing
 
 _TABLE = "report.json"

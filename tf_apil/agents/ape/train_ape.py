@@ -26,7 +26,7 @@ from tf_apil.agents.ape import report
 from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.policy_gradient import PolicyGradientLearner
 from tf_apil.agents.ape.study import CLONES
-from tf_apil.models.named_arrays import joined, under
+from tf_apil.named_arrays import joined, under
 from tf_apil.training import checkpoints, experiment, folder_lock, interruption, metrics
 from zoo_loader import placing
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tf_apil.models import optimizers, variables
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.models.named_arrays import joined, under
+from tf_apil.named_arrays import joined, under
 
 MIN_LOG_STD = -5.0  # without it, a victim that acts by its mean would send the loss to minus infinity
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_apil.models import optimizers, variables
-from tf_apil.models.named_arrays import joined, under
+from tf_apil.named_arrays import joined, under
 
 
 class Discriminator:

@@ -11,10 +11,10 @@ from tf_apil.agents.apil.discriminator import Discriminator
 from tf_apil.agents.learner import OneSeat
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.games.interface import GameSpec
-from tf_apil.models.forecasting import ForecastingPolicy, imitator_input, policy_input
 from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
-from tf_apil.models.named_arrays import joined, under
-from tf_apil.models.policy import gaussian_log_prob
+from tf_apil.named_arrays import joined, under
+from tf_apil.policies.forecasting import ForecastingPolicy, imitator_input, policy_input
+from tf_apil.policies.gaussian import gaussian_log_prob
 from tf_apil.rollouts import Rollout
 
 

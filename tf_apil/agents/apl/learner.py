@@ -9,7 +9,7 @@ from tf_apil import arguments
 from tf_apil.agents.ppo.learner import Experience, PPOLearner
 from tf_apil.agents.ppo.values import ValueLearner
 from tf_apil.games.interface import GameSpec
-from tf_apil.models.named_arrays import under
+from tf_apil.named_arrays import under
 from tf_apil.rollouts import Rollout
 
 

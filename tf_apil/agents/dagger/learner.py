@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_apil import arguments
 from tf_apil.models import normalizers, optimizers
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.models.policy import LearningPolicy
+from tf_apil.policies.gaussian import LearningPolicy
 
 
 @gin.configurable

@@ -14,9 +14,9 @@ from tf_apil.agents.dagger.learner import DaggerLearner
 from tf_apil.agents.ppo import advantages
 from tf_apil.agents.ppo.learner import Experience
 from tf_apil.agents.task import GameId, PhysicsName
-from tf_apil.models.actor_critic import NumpyActorCritic
-from tf_apil.models.policy import Policy
-from tf_apil.opponents import critic, named
+from tf_apil.policies import critic, loading
+from tf_apil.policies.networks import NumpyActorCritic
+from tf_apil.policies.policy import Policy
 from zoo_loader import files
 
 
@@ -47,7 +47,7 @@ def train(
 
     Args:
         path: the `.npz` to write.
-        zoo_dir: see `named.policy`.
+        zoo_dir: see `loading.policy`.
         game, seat: where the expert plays.
         expert: name of a feed-forward Gaussian policy: the student is feed-forward too, and cannot learn what a
             recurrent one remembers.
@@ -73,7 +73,7 @@ def train(
     path = pathlib.Path(path)
     _check_place(path)
     rules = games.get(game)
-    found = {name: named.resolve(name, zoo_dir) for name in dict.fromkeys((expert, *opponents))}
+    found = {name: loading.resolve(name, zoo_dir) for name in dict.fromkeys((expert, *opponents))}
     teacher = found[expert].policy(rules, seat)
     _check_teacher(teacher)
     judge = critic.WithCritic(teacher) if values == "critic" else None

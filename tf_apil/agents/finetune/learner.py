@@ -16,7 +16,7 @@ from tf_apil.agents.ppo.config import PPOConfig
 from tf_apil.agents.ppo.learner import Experience
 from tf_apil.games.interface import GameSpec
 from tf_apil.models import normalizers, optimizers, variables
-from tf_apil.models.named_arrays import under
+from tf_apil.named_arrays import under
 from tf_apil.rollouts import Rollout
 from zoo_loader import models, policy_model
 

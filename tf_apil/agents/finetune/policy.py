@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from tf_apil.models.policy import PolicyStep, check_observation, gaussian_log_prob
+from tf_apil.policies.gaussian import gaussian_log_prob
+from tf_apil.policies.policy import PolicyStep, check_observation
 from zoo_loader import numpy_models
 
 
 class ZooLearningPolicy:
-    """The zoo network being trained: as `models.policy.LearningPolicy`, with a state where the network has one.
+    """The zoo network being trained: as `policies.gaussian.LearningPolicy`, with a state where the network has one.
 
     `info`: mean `[B, A]`, log_prob `[B]`, value `[B]` (the network's own output, before any filter of returns), and of
     recurrent ones state `[B, 4, 128]`, the memory BEFORE the step. That is 2 kB a step: 34 MB in a rollout of 16,384,

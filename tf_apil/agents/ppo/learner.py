@@ -15,8 +15,8 @@ from tf_apil.agents.ppo.config import ActorCriticConfig
 from tf_apil.games.interface import GameSpec
 from tf_apil.models import normalizers, optimizers, variables
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.models.named_arrays import under
-from tf_apil.models.policy import LearningPolicy
+from tf_apil.named_arrays import under
+from tf_apil.policies.gaussian import LearningPolicy
 from tf_apil.rollouts import Rollout
 
 

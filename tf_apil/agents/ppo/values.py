@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from tf_apil.agents.ppo import advantages
 from tf_apil.models import normalizers, optimizers, variables
-from tf_apil.models.actor_critic import ActorCritic, NumpyActorCritic
-from tf_apil.models.named_arrays import under
+from tf_apil.models.actor_critic import ActorCritic
+from tf_apil.named_arrays import under
+from tf_apil.policies.networks import NumpyActorCritic
 
 
 class ValueLearner:

@@ -13,7 +13,7 @@ from tf_apil.agents.wu.dynamics import ObservationDynamics
 from tf_apil.agents.wu.surrogate import VictimSurrogate
 from tf_apil.games.interface import GameSpec, SeatSpec
 from tf_apil.models import normalizers
-from tf_apil.models.named_arrays import under
+from tf_apil.named_arrays import under
 from tf_apil.rollouts import Rollout
 
 

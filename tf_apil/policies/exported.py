@@ -1,21 +1,25 @@
-"""What lies in the folder of an exported policy, and whether all of it is as it was written. Card and arrays are enough
-for a seat: a folder without a SavedModel (`export.lean`) is a policy, too.
+"""The folder of an exported policy: what lies in it, whether all of it is as it was written, and back into a seat.
+
+Card and arrays are enough for a seat: a folder without a SavedModel (`serving.lean`) is a policy, too.
 
 | file | what |
 |---|---|
 | `saved_model.pb`, `variables/`, `fingerprint.pb` | the SavedModel |
-| `assets.extra/tf_serving_warmup_requests` | see `warmup` |
+| `assets.extra/tf_serving_warmup_requests` | see `serving.warmup` |
 | `policy.npz` | the arrays of the network (`zoo_loader.read_arrays`) |
 | `policy.json` | the card: what the policy is, and the SHA-256 of all other files |
 """
 
 import pathlib
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
 import zoo_loader
-from tf_apil.training import json_files
+from tf_apil import json_files
+from tf_apil.policies import arrays as policy_arrays
+from tf_apil.policies.policy import Policy
 from zoo_loader import files
 
 CARD = "policy.json"
@@ -121,6 +125,42 @@ def read_card(path: pathlib.Path) -> dict:
     if "format" in card and ARRAYS not in listed:
         raise damaged(path, f"{CARD}: files.{ARRAYS} is missing")
     return card
+
+
+def load(path: str | pathlib.Path) -> Policy:
+    """Loads a policy that `export` wrote, checking that all its files are as they were written.
+
+    What plays is a numpy network of the arrays that lie beside the SavedModel, which answers small batches several
+    times faster; tests hold the two together. The SavedModel itself is a program, and is not run.
+
+    Args:
+        path: the
+
+    Returns:
+        A policy, recurrent or not; its name is `path`, and its attribute `card` what `policy.json` says.
+
+    Raises:
+        FileNotFoundError: `path` holds no policy.
+        ValueError: it is damaged, or of a newer format.
+    """
+    return policy_of(path, *read(path))
+
+
+def policy_of(path: str | pathlib.Path, card: dict, arrays: Mapping[str, np.ndarray]) -> Policy:
+    """As `load`, of what `read` gave.
+
+    Raises:
+        ValueError: card and arrays are not of one policy.
+    """
+    try:
+        policy = policy_arrays.from_arrays(str(path), arrays)
+    except ValueError as error:
+        raise damaged(path, f"{ARRAYS}: {error}") from None
+    dims = policy.observation_dim, policy.action_dim
+    if dims != (card["observation_dim"], card["action_dim"]):
+        raise damaged(path, f"{ARRAYS} and {CARD} are of different policies")
+    policy.card = card
+    return policy
 
 
 def damaged(path: str | pathlib.Path, what: str) -> ValueError:

@@ -5,9 +5,9 @@ import pytest
 
 import zoo_loader
 from tf_apil import games, rollouts
-from tf_apil.models import policy as policy_lib
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.opponents import critic, disturbances, named
+from tf_apil.policies import action_noise, critic, loading
+from tf_apil.policies import arrays as policy_lib
 
 SHIPPED = "tf_apil/YouShallNotPassHumans-v0/walker-v1"
 
@@ -49,7 +49,7 @@ def test_who_has_no_critic():
     game = games.get("multicomp/YouShallNotPassHumans-v0")
     for name in ("zero", "random"):
         with pytest.raises(ValueError, match=f"policy '{name}' is a .*, which has no critic"):
-            critic.WithCritic(named.policy(name, game))
+            critic.WithCritic(loading.policy(name, game))
 
 
 def test_the_critic_of_another_policy():
@@ -75,9 +75,9 @@ def test_critics_that_cannot_be_asked(zoo_dir):
 def test_in_a_rollout():
     """What the other seat's policy keeps is in the rollout; behind noise on its actions, too."""
     game = games.make("multicomp/YouShallNotPassHumans-v0", 2, seed=0, num_threads=1, physics="draft")
-    walker = critic.WithCritic(named.policy(SHIPPED, game))
-    noisy = disturbances.NoisyActions(walker, 0.1)
-    table = rollouts.Table(game, (named.policy("zero", game), noisy), (True, True), seed=0)
+    walker = critic.WithCritic(loading.policy(SHIPPED, game))
+    noisy = action_noise.NoisyActions(walker, 0.1)
+    table = rollouts.Table(game, (loading.policy("zero", game), noisy), (True, True), seed=0)
     rollout = rollouts.collect(table, 3)
     seen = rollout.observation[0][:, :, 1].reshape(6, -1)
     np.testing.assert_allclose(rollout.info[1]["value"].ravel(), walker.value(seen, None), rtol=1e-4, atol=1e-5)

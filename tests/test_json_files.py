@@ -6,10 +6,11 @@ import pickle
 
 import pytest
 
+from tf_apil import json_files
 from tf_apil.agents.ape import report
 from tf_apil.evaluation import tables
-from tf_apil.serving import folder
-from tf_apil.training import experiment, json_files, metrics
+from tf_apil.policies import exported as folder
+from tf_apil.training import experiment, metrics
 
 _CARD = {"observation_dim": 3, "action_dim": 2, "format": "tf_apil policy 2", "files": {"policy.npz": "0" * 64}}
 _ROW = {

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tf_apil import rollouts
-from tf_apil.models.policy import PolicyStep
-from tf_apil.opponents.mixture import Mixture
+from tf_apil.policies.mixture import Mixture
+from tf_apil.policies.policy import PolicyStep
 from tf_apil.testing.toy_games import ToyGame
 
 D, A = 3, 2

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import zoo_loader
-from tf_apil import games, serving
-from tf_apil.models import named_arrays
+from tf_apil import games, named_arrays, serving
+from tf_apil.models import loading as keras_loading
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.opponents import named
+from tf_apil.policies import loading
 from zoo_loader import catalogue, files, formats
 
 RULES = games.get("multicomp/YouShallNotPassHumans-v0")
@@ -31,7 +31,7 @@ def _mean(policy) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["zero", "random"])
 def test_built_in(name):
-    policy = named.policy(name, RULES)
+    policy = loading.policy(name, RULES)
     assert policy.name == name and (policy.observation_dim, policy.action_dim) == (380, 17)
     assert _mean(policy).shape == (5, 17) and (name == "random") == bool(_mean(policy).any())
 
@@ -41,21 +41,21 @@ def test_random_goes_as_far_as_the_motors(game, limit):
     rules = games.get(f"multicomp/{game}")
     observation = np.zeros((1000, rules.observation_dim), np.float32)
     for of in (rules, games.make(f"multicomp/{game}", 1)):
-        action = named.policy("random", of).act(observation, None, np.random.default_rng(0), False).action
+        action = loading.policy("random", of).act(observation, None, np.random.default_rng(0), False).action
         assert 0.99 * limit < np.abs(action).max() <= np.float32(limit)
 
 
 def test_a_batch_will_do_for_a_game():
-    assert named.policy("zero", games.make("multicomp/YouShallNotPassHumans-v0", 1)).action_dim == 17
+    assert loading.policy("zero", games.make("multicomp/YouShallNotPassHumans-v0", 1)).action_dim == 17
 
 
 def test_arrays_of_ours(ours, tmp_path):
     path = tmp_path / "mine.npz"
     zoo_loader.write_arrays(path, ours.arrays())
-    policy = named.policy(str(path), RULES)
+    policy = loading.policy(str(path), RULES)
     assert policy.name == str(path)
     np.testing.assert_allclose(_mean(policy), ours(_observations()).mean, atol=1e-5)
-    np.testing.assert_array_equal(named.model(str(path))(_observations()).mean, ours(_observations()).mean)
+    np.testing.assert_array_equal(keras_loading.model(str(path))(_observations()).mean, ours(_observations()).mean)
 
 
 def test_a_saved_model_and_the_newest_of_a_run(ours, tmp_path):
@@ -63,26 +63,28 @@ def test_a_saved_model_and_the_newest_of_a_run(ours, tmp_path):
     for step, model in ((2_000, ours), (10_000, newer)):
         serving.export(model, tmp_path / "policies" / f"{step:012d}", {})
     old, new = ours(_observations()).mean, newer(_observations()).mean
-    np.testing.assert_allclose(_mean(named.policy(str(tmp_path / "policies" / "000000002000"), RULES)), old, atol=1e-5)
-    np.testing.assert_allclose(_mean(named.policy(str(tmp_path), RULES)), new, atol=1e-5)
+    np.testing.assert_allclose(
+        _mean(loading.policy(str(tmp_path / "policies" / "000000002000"), RULES)), old, atol=1e-5
+    )
+    np.testing.assert_allclose(_mean(loading.policy(str(tmp_path), RULES)), new, atol=1e-5)
 
 
 def test_half_written_exports_of_a_run_are_not_taken(ours, tmp_path):
     serving.export(ours, tmp_path / "policies" / "000000002000", {})
     (tmp_path / "policies" / "000000003000").mkdir()  # without a saved_model.pb
-    np.testing.assert_allclose(_mean(named.policy(str(tmp_path), RULES)), ours(_observations()).mean, atol=1e-5)
+    np.testing.assert_allclose(_mean(loading.policy(str(tmp_path), RULES)), ours(_observations()).mean, atol=1e-5)
 
 
 def test_an_export_that_was_killed_is_no_policy(ours, tmp_path):
     part = serving.export(ours, tmp_path / "policies" / ".000000002000.ab12cd34.part", {})
     (part / "policy.json").unlink()
     with pytest.raises(FileNotFoundError, match="a folder without a policy"):
-        named.policy(str(tmp_path), RULES)
+        loading.policy(str(tmp_path), RULES)
 
 
 def test_a_folder_without_a_policy(tmp_path):
     with pytest.raises(FileNotFoundError, match="is a folder without a policy: neither an exported policy nor a run"):
-        named.policy(str(tmp_path), RULES)
+        loading.policy(str(tmp_path), RULES)
 
 
 @pytest.fixture
@@ -93,11 +95,10 @@ def policy_saver(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("use", ["policy", "model", "card"])
+@pytest.mark.parametrize("use", [lambda name: loading.policy(name, RULES), keras_loading.model, loading.card])
 def test_policies_of_policy_saver_are_refused_by_name(policy_saver, use):
-    arguments = (RULES,) if use == "policy" else ()
     with pytest.raises(ValueError, match="policy_specs.pbtxt: .* tf-agents' PolicySaver wrote") as error:
-        getattr(named, use)(str(policy_saver), *arguments)
+        use(str(policy_saver))
     assert str(policy_saver) in str(error.value)
 
 
@@ -112,60 +113,60 @@ def test_what_policy_saver_writes(tmp_path):
     policy = random_tf_policy.RandomTFPolicy(time_step.time_step_spec(observation), action)
     policy_saver.PolicySaver(policy).save(str(tmp_path / "policy"))
     with pytest.raises(ValueError, match="PolicySaver wrote"):
-        named.policy(str(tmp_path / "policy"), RULES)
+        loading.policy(str(tmp_path / "policy"), RULES)
 
 
 @pytest.mark.parametrize("name, near", [("ysnp/walkr", "ysnp/walker"), ("ysnp/bloker", "ysnp/blocker")])
 def test_an_unknown_name_lists_the_nearest(name, near):
     with pytest.raises(zoo_loader.UnknownNameError) as caught:
-        named.policy(name, RULES)
+        loading.policy(name, RULES)
     assert name in str(caught.value) and near in str(caught.value)
 
 
 def test_an_unknown_shipped_name():
     with pytest.raises(zoo_loader.UnknownNameError, match="no policy 'tf_apil/Nothing/nobody' ships with this package"):
-        named.policy("tf_apil/Nothing/nobody", RULES)
+        loading.policy("tf_apil/Nothing/nobody", RULES)
 
 
 def test_a_damaged_file(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"PK rubbish")
     with pytest.raises(zoo_loader.ZooFileError):
-        named.policy(str(tmp_path / "bad.npz"), RULES)
+        loading.policy(str(tmp_path / "bad.npz"), RULES)
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises((zoo_loader.ZooFileError, zoo_loader.UnknownNameError)):
-        named.policy(str(tmp_path / "nowhere.npz"), RULES)
+        loading.policy(str(tmp_path / "nowhere.npz"), RULES)
 
 
 @pytest.mark.parametrize("name", ["zero", "random"])
 def test_what_has_no_network(name):
     with pytest.raises(ValueError, match=f"{name!r} has no network to export"):
-        named.model(name)
+        keras_loading.model(name)
 
 
 def test_a_saved_model_gives_its_network_and_card_back(ours, tmp_path):
     serving.export(ours, tmp_path / "policy", {"source": "a test"})
-    arrays = named.model(str(tmp_path / "policy")).arrays()
+    arrays = keras_loading.model(str(tmp_path / "policy")).arrays()
     for name, array in ours.arrays().items():
         np.testing.assert_array_equal(arrays[name], array)
-    assert named.card(str(tmp_path / "policy"))["source"] == "a test"
+    assert loading.card(str(tmp_path / "policy"))["source"] == "a test"
 
 
-@pytest.mark.parametrize("name", named.shipped())
+@pytest.mark.parametrize("name", loading.shipped())
 def test_shipped_policies_sit_where_their_cards_say(name):
-    card = named.card(name)
+    card = loading.card(name)
     rules = games.get(card["game"])
     assert card["game"] == f"multicomp/{name.split('/')[1]}" and card["about"] and card["win_rates"]
-    policy = named.policy(name, rules, seat=card["seat"])
+    policy = loading.policy(name, rules, seat=card["seat"])
     shape = (2, 2, rules.observation_dim) if getattr(policy, "sees_both", False) else (2, rules.observation_dim)
     answer = policy.act(np.zeros(shape, np.float32), policy.initial_state(2), np.random.default_rng(0), True)
     assert answer.action.shape == (2, rules.action_dim) and np.isfinite(answer.action).all()
 
 
 def test_the_page_of_shipped_policies_has_them_all():
-    page = (named.SHIPPED / "README.md").read_text()
-    assert all(f"| `{name}` |" in page for name in named.shipped())
+    page = (loading.SHIPPED / "README.md").read_text()
+    assert all(f"| `{name}` |" in page for name in loading.shipped())
 
 
 @pytest.mark.parametrize(
@@ -176,15 +177,15 @@ def test_zoo_policies_act_as_recorded(vectors, zoo_dir, name, stem):
         observation, mean, log_std = (file[f"policy/{stem}/{key}"] for key in ("obs", "mean", "logstd"))
     full = f"multicomp/YouShallNotPassHumans-v0/{stem}"
     for asked in (name, full):
-        policy = named.policy(asked, RULES, str(zoo_dir))
+        policy = loading.policy(asked, RULES, str(zoo_dir))
         np.testing.assert_allclose(policy.act(observation, None, None, True).action, mean, atol=1e-4)
     drawn = policy.act(np.tile(observation[:1], (4000, 1)), None, np.random.default_rng(0), False).action
     np.testing.assert_allclose(drawn.std(axis=0), np.exp(log_std), rtol=0.1)
 
 
 def test_zoo_networks_export_and_come_back(zoo_dir, tmp_path):
-    path = serving.export(named.model("ysnp/walker", str(zoo_dir)), tmp_path / "walker", {})
-    served, direct = named.policy(str(path), RULES), named.policy("ysnp/walker", RULES, str(zoo_dir))
+    path = serving.export(keras_loading.model("ysnp/walker", str(zoo_dir)), tmp_path / "walker", {})
+    served, direct = loading.policy(str(path), RULES), loading.policy("ysnp/walker", RULES, str(zoo_dir))
     np.testing.assert_allclose(_mean(served), _mean(direct), atol=1e-5)
 
 
@@ -198,7 +199,7 @@ def test_weight_files_of_every_kind(kind, tmp_path):
     }  # fmt: skip
     zoo_loader.write_arrays(tmp_path / "weights.npz", arrays)
     policy, model = (
-        make(str(tmp_path / "weights.npz")) for make in (lambda name: named.policy(name, RULES), named.model)
+        make(str(tmp_path / "weights.npz")) for make in (lambda name: loading.policy(name, RULES), keras_loading.model)
     )
     state, model_state = policy.initial_state(5), model.initial_state(5)
     assert (state is None) == (kind != "lstm")
@@ -229,7 +230,7 @@ def test_weight_files_of_every_kind(kind, tmp_path):
     ],
 )
 def test_published_policies_of_every_family_can_sit(zoo_dir, name):
-    policy = named.policy(name, RULES, str(zoo_dir))
+    policy = loading.policy(name, RULES, str(zoo_dir))
     observation = np.zeros((3, policy.observation_dim), np.float32)
     step = policy.act(observation, policy.initial_state(3), np.random.default_rng(0), False)
     assert policy.name == name and step.action.shape == (3, 17) and np.isfinite(step.action).all()
@@ -237,7 +238,7 @@ def test_published_policies_of_every_family_can_sit(zoo_dir, name):
 
 
 def test_cards_of_published_policies(zoo_dir, tmp_path):
-    card = named.card("ysnp/walker", str(zoo_dir))
+    card = loading.card("ysnp/walker", str(zoo_dir))
     entry = catalogue.get("ysnp/walker")
     assert card == {
         "source": "multicomp/YouShallNotPassHumans-v0/agent2_parameters-v1", "game": entry.game, "seat": 1,
@@ -245,28 +246,28 @@ def test_cards_of_published_policies(zoo_dir, tmp_path):
         "file_sha256": entry.sha256, "sha256": named_arrays.sha256(zoo_loader.load("ysnp/walker", zoo_dir).arrays()),
     }  # fmt: skip
     copy = shutil.copy(zoo_dir / entry.filename, tmp_path / "unnamed.pkl")
-    assert named.card(str(copy)) == card, "a copy is known by its SHA-256"
-    assert named.card("sumo_ants/v1", str(zoo_dir))["seats"] == [0, 1]
-    assert "seat" not in named.card("sumo_ants/v1", str(zoo_dir))
+    assert loading.card(str(copy)) == card, "a copy is known by its SHA-256"
+    assert loading.card("sumo_ants/v1", str(zoo_dir))["seats"] == [0, 1]
+    assert "seat" not in loading.card("sumo_ants/v1", str(zoo_dir))
 
 
 @pytest.mark.parametrize("player, seat, alias", [("player_1", 0, "bad/67"), ("player_2", 1, "bad/67/walker")])
 def test_one_policy_of_a_file_of_several(zoo_dir, tmp_path, player, seat, alias):
     """By its path: it sits, is exported with the card of the published one, and comes back."""
     name = f"{zoo_dir}/bad2020/checkpoint-adv-67#{player}"
-    np.testing.assert_array_equal(_mean(named.policy(name, RULES)), _mean(named.policy(alias, RULES, str(zoo_dir))))
-    card = named.card(name)
+    np.testing.assert_array_equal(_mean(loading.policy(name, RULES)), _mean(loading.policy(alias, RULES, str(zoo_dir))))
+    card = loading.card(name)
     assert (card["source"], card["seat"]) == (f"bad2020/checkpoint-adv-67#{player}", seat)
-    assert card == named.card(alias, str(zoo_dir))
-    path = serving.export(named.model(name), tmp_path / "policy", card)
-    np.testing.assert_allclose(_mean(named.policy(str(path), RULES)), _mean(named.policy(name, RULES)), atol=1e-5)
+    assert card == loading.card(alias, str(zoo_dir))
+    path = serving.export(keras_loading.model(name), tmp_path / "policy", card)
+    np.testing.assert_allclose(_mean(loading.policy(str(path), RULES)), _mean(loading.policy(name, RULES)), atol=1e-5)
 
 
 def test_cards_of_other_files(ours, tmp_path):
     zoo_loader.write_arrays(tmp_path / "mine.npz", ours.arrays())
-    assert named.card(str(tmp_path / "mine.npz")) == {
+    assert loading.card(str(tmp_path / "mine.npz")) == {
         "source": "mine.npz", "sha256": named_arrays.sha256(ours.arrays()),
         "file_sha256": files.sha256(tmp_path / "mine.npz"),
     }  # fmt: skip
-    shipped = named.card("tf_apil/YouShallNotPassHumans-v0/walker-v1")
+    shipped = loading.card("tf_apil/YouShallNotPassHumans-v0/walker-v1")
     assert (shipped["game"], shipped["seat"]) == ("multicomp/YouShallNotPassHumans-v0", 1)

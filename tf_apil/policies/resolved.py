@@ -8,21 +8,18 @@ import dataclasses
 import functools
 import hashlib
 import pathlib
-import re
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
-from tf_apil import games, serving
+from tf_apil import games, named_arrays
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
-from tf_apil.models import named_arrays
-from tf_apil.models import policy as policy_lib
-from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
-from tf_apil.models.policy import Policy, RandomPolicy, ZeroPolicy
+from tf_apil.policies import arrays as policy_arrays
+from tf_apil.policies import exported
+from tf_apil.policies.built_in import RandomPolicy, ZeroPolicy
+from tf_apil.policies.policy import Policy
 
 BUILT_IN = ("zero", "random")
 
@@ -35,7 +32,7 @@ def _warn_once(message: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Resolved:
-    """What a name stood for when it was looked up (`named.resolve`). Nothing is read again later.
+    """What a name stood for when it was looked up (`loading.resolve`). Nothing is read again later.
 
     Attributes:
         name: as it was asked for.
@@ -93,34 +90,8 @@ class Resolved:
         """
         policy = self._policy(game)
         policy.identity = self.record
-        self._warn_of(policy, game, seat)
+        self.warn_of(policy, game, seat)
         return policy
-
-    def model(self, game: type[Game] | Game | GameBatch | None = None, seat: int | None = None) -> tf.keras.Model:
-        """Makes the Keras network: for export, and to train on from.
-
-        Args:
-            game, seat: that it is to play, as of `policy`, with the same warning.
-
-        Raises:
-            ValueError: it has none (`zero`, `random`), or the arrays are of no known network.
-        """
-        model = self._model()
-        self._warn_of(model, game, seat)
-        return model
-
-    def _model(self) -> tf.keras.Model:
-        if self.arrays is None:
-            raise ValueError(f"{self.name!r} has no network to export.")
-        if policy_lib.FLAG in self.arrays:
-            return ForecastingActorCritic.from_arrays(self.arrays)
-        if policy_lib.is_actor_critic(self.arrays):
-            return ActorCritic.from_arrays(self.arrays)
-        from zoo_loader import models
-
-        layout = f"those of {self.facts['game']}" if "game" in self.facts else ""
-        name = re.sub(r"[^A-Za-z0-9_]+", "_", str(self.facts.get("source", ""))).strip("_")
-        return models.from_arrays(self.arrays, name=name or "policy", layout=layout)
 
     def _policy(self, game: type[Game] | Game | GameBatch) -> Policy:
         if self.name == "zero" and self.arrays is None:
@@ -129,13 +100,12 @@ class Resolved:
             rules = game.game if isinstance(game, GameBatch) else game
             return RandomPolicy(game.observation_dim, game.action_dim, rules.control_limit)
         if self.folder:
-            return serving.policy_of(self.folder, dict(self.facts), self.arrays)
-        return policy_lib.from_arrays(self.name, self.arrays)
+            return exported.policy_of(self.folder, dict(self.facts), self.arrays)
+        return policy_arrays.from_arrays(self.name, self.arrays)
 
-    def _warn_of(
-        self, network: Policy | tf.keras.Model, game: type[Game] | Game | GameBatch | None, seat: int | None
-    ) -> None:
-        """Warns where `network`, ours, fits the game but was not made for it; of one that does not fit, errors tell."""
+    def warn_of(self, network, game: type[Game] | Game | GameBatch | None, seat: int | None) -> None:
+        """Warns where `network`, this one as a policy or a Keras model, fits the game but was not made for it; of one
+        that does not fit, errors tell."""
         sizes = network.observation_dim, network.action_dim
         if game is None or sizes != (game.observation_dim, game.action_dim):
             return

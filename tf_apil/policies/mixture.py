@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tf_apil.models.policy import Policy, PolicyStep
+from tf_apil.policies.policy import Policy, PolicyStep
 
 TOLERANCE = 1e-6  # by how much probabilities may miss 1
 _NOBODY = -1.0  # in the state's first column: not drawn yet

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tf_apil.models.actor_critic import NumpyActorCritic
-from tf_apil.models.policy import GaussianPolicy, Policy, PolicyStep, RecurrentGaussianPolicy, check_observation
+from tf_apil.policies.gaussian import GaussianPolicy, RecurrentGaussianPolicy
+from tf_apil.policies.networks import NumpyActorCritic
+from tf_apil.policies.policy import Policy, PolicyStep, check_observation
 
 
 class WithCritic:

@@ -6,16 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from tf_apil.models import shapes
 from tf_apil.models.actor_critic import ActorCritic
-from tf_apil.models.policy import (
-    GaussianPolicy,
-    LearningPolicy,
-    RandomPolicy,
-    RecurrentGaussianPolicy,
-    ZeroPolicy,
-    gaussian_log_prob,
-)
+from tf_apil.policies import shapes
+from tf_apil.policies.built_in import RandomPolicy, ZeroPolicy
+from tf_apil.policies.gaussian import GaussianPolicy, LearningPolicy, RecurrentGaussianPolicy, gaussian_log_prob
 
 D, A = 5, 3
 

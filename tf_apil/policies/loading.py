@@ -16,16 +16,14 @@
 import pathlib
 import re
 
-import tensorflow as tf
-
 import zoo_loader
-from tf_apil import serving
+from tf_apil import json_files
 from tf_apil.games.batch import GameBatch
 from tf_apil.games.game import Game
-from tf_apil.models import policy as policy_lib
-from tf_apil.models.policy import Policy
-from tf_apil.opponents.resolved import BUILT_IN, Resolved
-from tf_apil.training import json_files
+from tf_apil.policies import arrays as policy_arrays
+from tf_apil.policies import exported
+from tf_apil.policies.policy import Policy
+from tf_apil.policies.resolved import BUILT_IN, Resolved
 from zoo_loader import catalogue, files
 from zoo_loader import resolve as zoo_resolve
 
@@ -63,7 +61,7 @@ def resolve(name: str, zoo_dir: str | None = None) -> Resolved:
         return _resolve_shipped(name)
     folder = None if catalogue.is_known(name) else _saved_model(name)
     if folder:
-        card, arrays = serving.read(folder)
+        card, arrays = exported.read(folder)
         return Resolved(name, str(folder), arrays, card, folder)
     return _resolve_file(name, zoo_dir)
 
@@ -76,11 +74,6 @@ def policy(
     Where one name is used several times, `resolve` it once: it may stand for other weights the next time.
     """
     return resolve(name, zoo_dir).policy(game, seat)
-
-
-def model(name: str, zoo_dir: str | None = None) -> tf.keras.Model:
-    """As `policy`, but the Keras network; see `resolve` and `Resolved.model`."""
-    return resolve(name, zoo_dir).model()
 
 
 def card(name: str, zoo_dir: str | None = None) -> dict:
@@ -102,7 +95,7 @@ def _resolve_shipped(name: str) -> Resolved:
 def _resolve_file(name: str, zoo_dir: str | None) -> Resolved:
     entry, path = zoo_resolve.find(name, zoo_dir)
     arrays = zoo_loader.read_arrays(path)
-    if not policy_lib.is_ours(arrays):
+    if not policy_arrays.is_ours(arrays):
         arrays = zoo_resolve.read_policy(name, zoo_dir).arrays
     sha256 = files.sha256(path)
     part = files.split_part(path)[1]
@@ -143,10 +136,10 @@ def _saved_model(name: str) -> pathlib.Path | None:
             "cannot be seeded, and cannot sit in a seat. Give a run or an exported policy of tf-apil; or write its "
             "arrays with zoo_loader.write_arrays, in the layout that zoo_loader.dense describes."
         )
-    if serving.is_policy(path):
+    if exported.is_policy(path):
         return path
     exports = (path / "policies").glob("[0-9]*")
-    steps = [p for p in exports if _STEP.fullmatch(p.name) and serving.is_policy(p)]
+    steps = [p for p in exports if _STEP.fullmatch(p.name) and exported.is_policy(p)]
     if not steps:
         raise FileNotFoundError(
             f"{path} is a folder without a policy: neither an exported policy nor a run with policies/<step>/."

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from tf_apil.models import policy, shapes
-from tf_apil.models.named_arrays import under
-from tf_apil.models.policy import Policy, PolicyStep
+from tf_apil.policies import shapes
+from tf_apil.policies.policy import Policy, PolicyStep
 
 
 class ForecastingPolicy:
@@ -53,16 +52,6 @@ class ForecastingPolicy:
         answer = self.actor.act(seen, None, random, deterministic)
         info = answer.info | {f"imitator/{name}": value for name, value in forecast.info.items()}
         return PolicyStep(answer.action, None, info | {"forecast": forecast.action})
-
-
-def from_arrays(name: str, arrays: dict[str, np.ndarray]) -> ForecastingPolicy:
-    """The policy whose weights `arrays` are (`ForecastingActorCritic.arrays`); it forecasts by the mean.
-
-    Raises:
-        ValueError: they are of another network.
-    """
-    parts = [policy.from_arrays(name, under(arrays, prefix)) for prefix in ("adversary/", "imitator/")]
-    return ForecastingPolicy(name, *parts, bool(arrays[policy.FLAG]), False)
 
 
 def imitator_input(observation: np.ndarray, sees_opponent: bool) -> np.ndarray:

@@ -6,10 +6,11 @@ import tensorflow as tf
 
 from tf_apil import games, serving
 from tf_apil.evaluation import matches
-from tf_apil.models import policy as policy_lib
+from tf_apil.models import loading as keras_loading
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.models.forecasting_actor_critic import ForecastingActorCritic
-from tf_apil.opponents import named
+from tf_apil.policies import arrays as policy_lib
+from tf_apil.policies import loading
 
 D, A = 5, 2
 
@@ -77,7 +78,7 @@ def test_exported_and_loaded(tmp_path, sees_both):
     card = serving.load(path).card
     assert card["sees_both"] == sees_both and card["kind"] == "forecasting_actor_critic"
     assert card["shapes"]["observation"] == ([None, 2, D] if sees_both else [None, D])
-    np.testing.assert_array_equal(named.model(str(path))(observation).mean, model(observation).mean)
+    np.testing.assert_array_equal(keras_loading.model(str(path))(observation).mean, model(observation).mean)
 
 
 @pytest.mark.parametrize("seat", [0, 1])
@@ -85,8 +86,8 @@ def test_it_plays_by_name(tmp_path, seat):
     game_id = "multicomp/RunToGoalAnts-v0"
     rules = games.get(game_id)
     model = _network(True, rules.observation_dim, rules.action_dim)
-    policy = named.policy(str(serving.export(model, tmp_path / "policy", {})), rules)
-    seated = (policy, named.policy("zero", rules))
+    policy = loading.policy(str(serving.export(model, tmp_path / "policy", {})), rules)
+    seated = (policy, loading.policy("zero", rules))
     outcome = matches.play(game_id, seated if seat == 0 else seated[::-1], (False, False), 2, physics="draft")
     assert len(outcome.winner) == 2
 

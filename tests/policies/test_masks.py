@@ -8,9 +8,11 @@ from scipy import stats
 
 from tf_apil import games, rollouts
 from tf_apil.games.registry import GAMES
-from tf_apil.models.policy import PolicyStep, ZeroPolicy
-from tf_apil.opponents import disturbances
-from tf_apil.opponents.disturbances import AdditiveNoise, Initialization, NoisyActions, Zeros
+from tf_apil.policies import masks
+from tf_apil.policies.action_noise import NoisyActions
+from tf_apil.policies.built_in import ZeroPolicy
+from tf_apil.policies.masks import AdditiveNoise, Initialization, Zeros
+from tf_apil.policies.policy import PolicyStep
 from tf_apil.testing.toy_games import ToyGame
 
 D = 6
@@ -29,7 +31,7 @@ class _Rules:
 
 
 def _view(kind, num_matches=4, seed=0):
-    return disturbances.view(kind, _Rules(), num_matches, seed)
+    return masks.view(kind, _Rules(), num_matches, seed)
 
 
 def _observation(step=0, matches=4):
@@ -98,7 +100,7 @@ def test_a_scale_that_cannot_be_is_refused(scale):
 
 def test_the_opponents_columns_of_every_game():
     """By hand, from the layouts: where something stands between two of them, they are apart."""
-    found = {name.split("/")[1]: disturbances.opponent_columns(games.get(name)) for name in GAMES}
+    found = {name.split("/")[1]: masks.opponent_columns(games.get(name)) for name in GAMES}
     humans, sumo_humans = (slice(356, 380),), (slice(356, 382), slice(393, 394))
     ants, sumo_ants = (slice(107, 122),), (slice(107, 124), slice(135, 136))
     assert found == {
@@ -129,7 +131,7 @@ def test_masked_observations_do_not_tell_where_the_opponent_is(name):
     finally:
         game.close()
     assert (seen[0] != seen[1]).any()
-    masked = [disturbances.view("zeros", game.game, 1, 0)(pair.copy(), slice(0, 1), np.ones(1, bool)) for pair in seen]
+    masked = [masks.view("zeros", game.game, 1, 0)(pair.copy(), slice(0, 1), np.ones(1, bool)) for pair in seen]
     np.testing.assert_array_equal(masked[0], masked[1])
 
 
@@ -153,7 +155,7 @@ def test_initialization_keeps_what_each_match_began_with():
         np.testing.assert_array_equal(seen[:, 0, OWN], _observation(step)[:, 0, OWN])
 
 
-@pytest.mark.parametrize("kind", disturbances.KINDS)
+@pytest.mark.parametrize("kind", masks.KINDS)
 def test_what_is_ones_own_is_never_touched(kind):
     mask = _view(kind)
     for step in range(4):
@@ -246,7 +248,7 @@ def test_noise_by_hand_with_a_fixed_scale():
     assert mask.scale.tolist() == [0.5, 0.5]
 
 
-@pytest.mark.parametrize("kind", disturbances.KINDS)
+@pytest.mark.parametrize("kind", masks.KINDS)
 def test_same_seed_same_view(kind):
     first, second, other = (
         [_view(kind, seed=seed)(_observation(step), ALL, EVERYONE) for step in range(3)] for seed in (1, 1, 2)
@@ -266,7 +268,7 @@ def test_halves_see_what_the_whole_sees(kind):
         np.testing.assert_array_equal(np.concatenate(seen[::-1]), whole(_observation(step), ALL, begun))
 
 
-@pytest.mark.parametrize("kind", disturbances.KINDS)
+@pytest.mark.parametrize("kind", masks.KINDS)
 def test_a_restored_view_goes_on_bit_for_bit(kind, tmp_path):
     mask, restored = _view(kind), _view(kind, seed=99)
     mask(_observation(0), ALL, EVERYONE)
@@ -339,7 +341,7 @@ def test_a_match_that_was_never_said_to_begin_shows():
 
 
 def test_columns_can_be_chosen():
-    seen = disturbances.view("zeros", _Rules(), 4, 0, columns=slice(2, 3))(_observation(), ALL, EVERYONE)
+    seen = masks.view("zeros", _Rules(), 4, 0, columns=slice(2, 3))(_observation(), ALL, EVERYONE)
     np.testing.assert_array_equal(seen[:, 0, 3:], _observation()[:, 0, 3:])
     assert not seen[:, 0, 2].any() and not seen[:, 1].any()
 

@@ -1,4 +1,4 @@
-"""What is put between a policy and the game: noise on its actions, masks over what it sees of its opponent.
+"""Masks over what a seat sees of its opponent.
 
 Gleave et al. 2020 (arXiv:1905.10615, section 5) ask with them how far an adversary wins by what the victim sees: to a
 victim that does not see its opponent, all are alike. APIL (Bui, Mai, Nguyen 2023, arXiv:2210.16915) blinds either side.
@@ -29,62 +29,29 @@ Departures:
 import abc
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from tf_apil import games
 from tf_apil.games import registry, streams
 from tf_apil.games.game import Game
-from tf_apil.models.policy import Policy, PolicyStep
-from tf_apil.rollouts import View
 
 LOGNORMAL_MEAN, LOGNORMAL_SIGMA = 0.5, 1.5  # of the logarithm
 EXPONENTIAL_SCALE = 1.0
 
 
-class NoisyActions:
-    """A policy whose hand trembles:  a + s N(0, 1) in every motor, or  a (1 + s N(0, 1))  where `relative`.
+class View(Protocol):
+    """What stands between the game and the eyes of one seat."""
 
-    The noise is there even where the policy itself acts by its mean. At s = 0 nothing is drawn, and it is the policy
-    itself to the bit. `state` and `info` are the policy's own: a log-probability in `info` is that of the action before
-    the noise, and so nothing to learn from.
+    def __call__(self, observation: np.ndarray, matches: slice, begun: np.ndarray) -> np.ndarray:
+        """What is seen of `observation` `[m, 2, D]`, own first; `begun` `[m]`: of which matches it is the first."""
 
-    Departure: the wrapper in the code of Gleave et al. is the relative one, which leaves alone a motor that is at rest;
-    here noise is added unless one asks for theirs.
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that it remembers, for a checkpoint."""
 
-    Attributes:
-        sees_both: as the policy's.
-    """
-
-    def __init__(self, policy: Policy, scale: float, relative: bool = False):
-        """`scale` is s, in units of the action.
-
-        Raises:
-            ValueError: the scale is negative or not finite.
-        """
-        if not (math.isfinite(scale) and scale >= 0):
-            raise ValueError(f"the scale of the noise on {policy.name!r} is {scale}; it must be at least 0, finite.")
-        self.policy, self._scale, self._relative = policy, float(scale), relative
-        self.name = f"{policy.name} with noise"
-        self.observation_dim, self.action_dim = policy.observation_dim, policy.action_dim
-        self.sees_both = bool(getattr(policy, "sees_both", False))
-
-    def initial_state(self, batch_size: int) -> np.ndarray | None:
-        """The policy's."""
-        return self.policy.initial_state(batch_size)
-
-    def act(self, observation: np.ndarray, state, random: np.random.Generator, deterministic: bool) -> PolicyStep:
-        """As the policy, plus noise from `random`."""
-        answer = self.policy.act(observation, state, random, deterministic)
-        if self._scale == 0:
-            return answer
-        noise = np.float32(self._scale) * random.standard_normal(answer.action.shape, np.float32)
-        action = answer.action * (1 + noise) if self._relative else answer.action + noise
-        return answer._replace(action=action.astype(np.float32, copy=False))
-
-    def value(self, observation: np.ndarray, state) -> np.ndarray | None:
-        """The policy's (`critic.WithCritic`); None where it has none."""
-        return self.policy.value(observation, state) if hasattr(self.policy, "value") else None
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Takes what `arrays` gave."""
 
 
 def opponent_columns(game: Game) -> tuple[slice, ...]:

@@ -1,1 +1,0 @@
-"""Who sits opposite: policies by name, and the ones that ship with us."""

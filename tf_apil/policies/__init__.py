@@ -1,0 +1,1 @@
+"""What can sit in a seat, over numpy: policies by name, mixtures, masks, noise. Nothing here needs TensorFlow."""
