@@ -37,7 +37,7 @@ _NAME = re.compile(r"(?P<experiment>.+?)(?:_(?P<alpha>\d+))?_(?P<seed>\d+)")
 
 def keep(runs: pathlib.Path, results: pathlib.Path) -> None:
     """Copies what is worth keeping of the finished runs that are not kept yet."""
-    from tf_apil.training import metrics
+    from tf_apil.training import metrics_file
 
     for run in sorted(runs.iterdir()) if runs.is_dir() else ():
         if not (run / "report" / "report.json").exists() or (results / run.name).exists():
@@ -51,7 +51,7 @@ def keep(runs: pathlib.Path, results: pathlib.Path) -> None:
         for path in (*(run / "report").iterdir(), run / "operative_config.gin"):
             if pictured or path.suffix in (".json", ".gin"):
                 shutil.copy(path, part / path.name)
-        records = metrics.read(run)
+        records = metrics_file.read(run)
         told = [r for i, r in enumerate(records) if "Eval/clone_return" in r or i % 20 == 19]
         (part / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in told))
         part.rename(results / run.name)
@@ -76,7 +76,7 @@ def rows_of(results: pathlib.Path) -> list[dict]:
 def draw(rows: list[dict], results: pathlib.Path) -> None:
     """The figure over alpha, and each experiment's curves."""
     from tf_apil.agents.ape import pictures
-    from tf_apil.training import metrics
+    from tf_apil.training import metrics_file
 
     constrained = [
         {"alpha": r["alpha"], "seed": r["seed"]}
@@ -86,7 +86,7 @@ def draw(rows: list[dict], results: pathlib.Path) -> None:
     if constrained:
         pictures.alphas(constrained, results / "alphas.png")
     for experiment in EXPERIMENTS:
-        runs = [metrics.read(results / r["run"]) for r in rows if r["experiment"] == experiment]
+        runs = [metrics_file.read(results / r["run"]) for r in rows if r["experiment"] == experiment]
         if runs:
             pictures.returns(runs, results / f"{experiment}.png", title=EXPERIMENTS[experiment])
 

@@ -24,13 +24,13 @@ def keep(run: pathlib.Path, policy: pathlib.Path, target: pathlib.Path) -> None:
         FileNotFoundError, ValueError: the run has no policy or no metrics, or they are damaged.
     """
     from tf_apil import serving
-    from tf_apil.training import metrics, thinning
+    from tf_apil.training import metrics_file, thinning
     from zoo_loader import placing
 
     with placing.beside(target, folder=True) as part:
         for name in _SETTINGS:
             shutil.copy(run / name, part / name)
-        thinning.write(part / "metrics.jsonl", thinning.thin(metrics.read(run)))
+        thinning.write(part / "metrics.jsonl", thinning.thin(metrics_file.read(run)))
         serving.lean(policy, part / "policy")
 
 

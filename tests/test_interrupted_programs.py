@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tf_apil.evaluation import tables
-from tf_apil.training import checkpoints, metrics
+from tf_apil.training import checkpoints, metrics_file
 
 ROOT = pathlib.Path(__file__).parents[1]
 LONG = 10**6  # more than anybody waits for
@@ -64,7 +64,7 @@ def test_training_saves_a_checkpoint(tmp_path, start_program, one_line_error, na
     assert len(said) == 1, said
     who = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}[number]
     assert said[0].startswith(f"stopped by {who}: {root} is saved at iteration {step} of {LONG}; the same command")
-    assert [record["iteration"] for record in metrics.read(root)] == list(range(step)) and step >= 1
+    assert [record["iteration"] for record in metrics_file.read(root)] == list(range(step)) and step >= 1
     assert not [path for path in root.rglob(".*")]
 
 
@@ -120,7 +120,7 @@ def test_the_demonstration_keeps_what_is_finished(tmp_path, start_program):
     _wait_for(root / "metrics.jsonl", program)
     code, said = _stopped(program, signal.SIGINT)
     assert code == 130 and said[-1].startswith(f"stopped by Ctrl-C: {root} is saved at iteration "), said
-    assert len(tables.read(root)) == 1 and metrics.read(root)[0]["iteration"] == 0
+    assert len(tables.read(root)) == 1 and metrics_file.read(root)[0]["iteration"] == 0
     assert not [path for path in root.rglob(".*")]
 
 

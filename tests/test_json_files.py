@@ -10,7 +10,7 @@ from tf_apil import json_files
 from tf_apil.agents.ape import report
 from tf_apil.evaluation import tables
 from tf_apil.policies import exported as folder
-from tf_apil.training import experiment, metrics
+from tf_apil.training import experiment, metrics_file
 
 _CARD = {"observation_dim": 3, "action_dim": 2, "format": "tf_apil policy 2", "files": {"policy.npz": "0" * 64}}
 _ROW = {
@@ -38,7 +38,7 @@ FILES = {
     "results.json": ([_ROW], tables.read),
     "report/report.json": (_REPORT, report.read),
     "experiment.json": (_SETTINGS, _claim),
-    "metrics.jsonl": ({"iteration": 0, "env_steps": 10, "a": 0.5}, metrics.read),
+    "metrics.jsonl": ({"iteration": 0, "env_steps": 10, "a": 0.5}, metrics_file.read),
 }
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_line_is_told_by_its_number(tmp_path):
     with pytest.raises(
         json_files.DamagedFile, match="metrics.jsonl is damaged .line 2: a must be a number, and is 'b'"
     ):
-        metrics.read(tmp_path)
+        metrics_file.read(tmp_path)
 
 
 def test_it_survives_pickling():

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tf_apil.evaluation import tables
-from tf_apil.training import checkpoints, metrics
+from tf_apil.training import checkpoints, metrics_file
 
 KILLS = 10  # of each program
 SMALL = [
@@ -66,7 +66,7 @@ def test_killed_training(tmp_path, start_program, program):
     args = [*(f"--gin_bindings={binding}" for binding in bindings), *more]
     killed = _kill_and_finish(start_program, program, tmp_path / "run", args, "experiment.json", seed=1)
     assert killed >= KILLS // 2
-    assert [record["iteration"] for record in metrics.read(tmp_path / "run")] == list(range(num_iterations))
+    assert [record["iteration"] for record in metrics_file.read(tmp_path / "run")] == list(range(num_iterations))
     assert checkpoints.Checkpoints(tmp_path / "run" / "checkpoints").steps()[-1] == num_iterations
     _assert_nothing_is_left(tmp_path / "run")
 

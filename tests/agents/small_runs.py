@@ -10,7 +10,7 @@ import tf_apil.agents.methods  # noqa: F401 (gin must know the learners)
 from tf_apil.agents import train_eval as lib
 from tf_apil.agents.trainer import Trainer
 from tf_apil.policies import loading
-from tf_apil.training import checkpoints, metrics
+from tf_apil.training import checkpoints, metrics_file
 
 ROOT = pathlib.Path(__file__).parents[2]
 BATCH = 32
@@ -81,7 +81,7 @@ def train(root, iterations: int, **kwargs) -> pathlib.Path:
 def records(root) -> list[dict]:
     """Records without what depends on the clock; NaN as None, so that they compare."""
     found = []
-    for record in metrics.read(root):
+    for record in metrics_file.read(root):
         record = {k: v for k, v in record.items() if not k.startswith("Time/")}
         found.append({k: None if isinstance(v, float) and math.isnan(v) else v for k, v in record.items()})
     return found

@@ -13,7 +13,7 @@ from tf_apil.agents import train_eval as lib
 from tf_apil.agents.task import VictimTask
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.policies import loading
-from tf_apil.training import checkpoints, experiment, metrics
+from tf_apil.training import checkpoints, experiment, metrics_file
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def test_what_a_run_leaves_behind(finished):
 
 
 def test_metrics_of_a_run(finished):
-    records = metrics.read(finished[0])
+    records = metrics_file.read(finished[0])
     assert [r["iteration"] for r in records] == list(range(6))
     assert [r["env_steps"] for r in records] == [BATCH * n for n in range(1, 7)]
     always = {
@@ -268,7 +268,7 @@ def test_either_seat_can_be_trained(tmp_path, clean_gin, victim_seat):
     policy = small_runs.train(tmp_path, 1)
     assert serving.load(policy).card["seat"] == 1 - victim_seat
     # The victim never moves, and so falls: as walker it loses, as blocker it may yet win against a beginner.
-    record = metrics.read(tmp_path)[0]
+    record = metrics_file.read(tmp_path)[0]
     assert record["Eval/WinRate"] == (1 if victim_seat == 1 else 0)
 
 
@@ -281,7 +281,7 @@ def test_a_seat_that_is_none(tmp_path, clean_gin, seat):
 
 def test_steps_are_rounded_up_to_batches(tmp_path):
     lib.train_eval(str(tmp_path), num_env_steps=BATCH + 1)
-    assert [r["env_steps"] for r in metrics.read(tmp_path)] == [BATCH, 2 * BATCH]
+    assert [r["env_steps"] for r in metrics_file.read(tmp_path)] == [BATCH, 2 * BATCH]
 
 
 @pytest.mark.parametrize("value", [1.5, -0.1, lib.annealing.Linear(2.0, 0.0)], ids=str)

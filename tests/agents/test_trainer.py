@@ -12,7 +12,7 @@ from tf_apil.agents import train_eval as lib
 from tf_apil.agents.task import VictimTask
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.policies import loading
-from tf_apil.training import checkpoints, metrics
+from tf_apil.training import checkpoints, metrics_file
 from zoo_loader import models
 
 
@@ -110,7 +110,7 @@ def test_a_victim_is_trained_on_against_a_mixture(tmp_path, clean_gin, kind):
     assert broken.keys() == unbroken.keys()
     for name, array in broken.items():
         np.testing.assert_array_equal(array, unbroken[name], name)
-    records = metrics.read(tmp_path / "unbroken")
+    records = metrics_file.read(tmp_path / "unbroken")
     assert any("Metrics/WinRate/zero" in record or "Metrics/WinRate/random" in record for record in records)
     assert {"Eval/WinRate/zero", "Eval/WinRate/random", f"Eval/WinRate/{victim}"} <= records[-1].keys()
     card = serving.load(policy).card

@@ -5,7 +5,7 @@ import json
 import pytest
 import tensorflow as tf
 
-from tf_apil.training import metrics
+from tf_apil.training import metrics, metrics_file
 
 
 def _log(folder, resume_from: int, iterations) -> None:
@@ -16,12 +16,17 @@ def _log(folder, resume_from: int, iterations) -> None:
 
 
 def _iterations(folder) -> list[int]:
-    return [record["iteration"] for record in metrics.read(folder)]
+    return [record["iteration"] for record in metrics_file.read(folder)]
 
 
 def test_what_is_written_is_read(tmp_path):
     _log(tmp_path, 0, [0, 1])
-    assert metrics.read(tmp_path)[1] == {"iteration": 1, "env_steps": 200, "Losses/total": 0.5, "Eval/WinRate": 0.25}
+    assert metrics_file.read(tmp_path)[1] == {
+        "iteration": 1,
+        "env_steps": 200,
+        "Losses/total": 0.5,
+        "Eval/WinRate": 0.25,
+    }
 
 
 def test_lines_are_there_as_soon_as_written(tmp_path):
@@ -64,7 +69,7 @@ def test_a_half_written_last_line_is_dropped(tmp_path, cut):
 
 def test_nothing_to_read(tmp_path):
     with pytest.raises(FileNotFoundError, match="not the folder of a training run"):
-        metrics.read(tmp_path)
+        metrics_file.read(tmp_path)
 
 
 def test_tensorboard_gets_the_same_by_environment_step(tmp_path):

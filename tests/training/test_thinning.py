@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_apil.training import metrics, thinning
+from tf_apil.training import metrics_file, thinning
 
 
 def _record(iteration, episodes, rate=None, **more):
@@ -36,7 +36,7 @@ def test_how_many_are_left(number, most, expected):
 
 def test_what_is_written_is_read(tmp_path):
     thinning.write(tmp_path / "metrics.jsonl", [_record(0, 2.0, 1 / 3)])
-    assert metrics.read(tmp_path) == [_record(0, 2.0, 0.333333)]
+    assert metrics_file.read(tmp_path) == [_record(0, 2.0, 0.333333)]
 
 
 def test_nothing_to_keep():

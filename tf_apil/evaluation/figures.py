@@ -10,7 +10,7 @@ from matplotlib import axes, figure, ticker
 from matplotlib.backends import backend_agg
 
 from tf_apil.evaluation import matches
-from tf_apil.training import metrics
+from tf_apil.training import metrics_file
 from zoo_loader import placing
 
 # Okabe and Ito's colours, told apart by colour-blind eyes: https://jfly.uni-koeln.de/color/
@@ -49,7 +49,7 @@ def learning_curve(
     """
     if not run_dirs:
         raise ValueError("no run was given: a learning curve needs at least one {label: folder}.")
-    runs = {label: metrics.read(pathlib.Path(folder)) for label, folder in run_dirs.items()}
+    runs = {label: metrics_file.read(pathlib.Path(folder)) for label, folder in run_dirs.items()}
     picture, ax = new_figure(6.4, 4.0)
     for i, (label, records) in enumerate(runs.items()):
         _draw_run(ax, label, records, _COLOURS[i % len(_COLOURS)], smoothing)
@@ -86,7 +86,7 @@ def method_curves(
     picture, ax = new_figure(6.4, 4.0)
     for i, (label, folders) in enumerate(groups.items()):
         colour = _COLOURS[i % len(_COLOURS)]
-        curves = [_curve(metrics.read(pathlib.Path(folder)), smoothing) for folder in folders]
+        curves = [_curve(metrics_file.read(pathlib.Path(folder)), smoothing) for folder in folders]
         for steps, rate in curves:
             ax.plot(steps, rate, color=colour, linewidth=0.8, alpha=0.4)
         length = min(len(steps) for steps, _ in curves)
@@ -115,7 +115,7 @@ def opponent_curves(run_dir: str | os.PathLike, path: str | os.PathLike, *, smoo
         FileNotFoundError: the folder holds no run.
         ValueError: the run tells of no opponents, or `path` does not end in `.png`.
     """
-    records = metrics.read(pathlib.Path(run_dir))
+    records = metrics_file.read(pathlib.Path(run_dir))
     prefix = "Metrics/WinRate/"
     names = sorted({key.removeprefix(prefix) for record in records for key in record if key.startswith(prefix)})
     if not names:

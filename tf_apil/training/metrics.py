@@ -9,14 +9,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from tf_apil import json_files
-from tf_apil.training import tensorflow_files
+from tf_apil.training import metrics_file, tensorflow_files
 from zoo_loader import placing
-
-
-def _check_record(value, name: str) -> None:
-    json_files.record({"iteration": json_files.whole()})(value, name)
-    json_files.mapping(json_files.number)(value, name)
 
 
 class MetricsLog:
@@ -24,9 +18,13 @@ class MetricsLog:
 
     def __init__(self, root_dir: pathlib.Path, resume_from: int):
         """Opens the files, dropping the lines of iterations from `resume_from` on, which will be played again."""
-        self._path = pathlib.Path(root_dir) / "metrics.jsonl"
+        self._path = pathlib.Path(root_dir) / metrics_file.FILE
         if os.path.lexists(self._path):
-            kept = [json.dumps(record) + "\n" for record in _records(self._path) if record["iteration"] < resume_from]
+            kept = [
+                json.dumps(record) + "\n"
+                for record in metrics_file.read_lines(self._path)
+                if record["iteration"] < resume_from
+            ]
             placing.write(self._path, "".join(kept))
         self._file = open(self._path, "a", encoding="utf-8")
         with tensorflow_files.writing(root_dir):
@@ -58,23 +56,6 @@ class MetricsLog:
         with tensorflow_files.writing(self._path.parent):
             for writer in self._writers.values():
                 writer.close()
-
-
-def read(root_dir: pathlib.Path) -> list[dict[str, float]]:
-    """The records of a run's `metrics.jsonl`, a half-written last line left out.
-
-    Raises:
-        FileNotFoundError: the folder holds no run.
-        DamagedFile: a line before the last is no record.
-    """
-    path = pathlib.Path(root_dir) / "metrics.jsonl"
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: {root_dir} is not the folder of a training run.")
-    return list(_records(path))
-
-
-def _records(path: pathlib.Path) -> Iterator[dict[str, float]]:
-    return json_files.read_lines(path, _check_record)
 
 
 @contextlib.contextmanager

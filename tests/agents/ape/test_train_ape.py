@@ -18,7 +18,7 @@ from tf_apil.agents.ape.gridworld import GridWorld
 from tf_apil.agents.ape.oracles import GridOracle
 from tf_apil.models.actor_critic import ActorCritic
 from tf_apil.policies import loading
-from tf_apil.training import checkpoints, experiment, metrics
+from tf_apil.training import checkpoints, experiment, metrics_file
 from zoo_loader import catalogue
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -110,7 +110,7 @@ def test_what_a_run_leaves_behind(finished):
 
 
 def test_metrics_of_a_run(finished):
-    records = metrics.read(finished[0])
+    records = metrics_file.read(finished[0])
     assert [r["iteration"] for r in records] == list(range(6))
     always = {
         "Metrics/ensemble_return", "Metrics/observer_return", "Losses/policy_gradient", "Losses/value", "Train/beta",
@@ -137,7 +137,7 @@ def test_what_is_logged_and_reported_is_the_last_checkpoint(finished, clean_gin)
     learner = lib.PolicyGradientLearner(seed=0)
     learner.restore({name.removeprefix("learner/"): array for name, array in _newest(root)[1].items()})
     expected = GridOracle(GridWorld((4, 4), cap=16)).returns_of(learner.policy())
-    last, rows = metrics.read(root)[-1], report.read(root)["returns"]
+    last, rows = metrics_file.read(root)[-1], report.read(root)["returns"]
     for name, value in expected.items():
         assert last[f"Exact/{name}_return"] == pytest.approx(value, abs=1e-9)
     assert rows["ensemble"]["mean"] == pytest.approx(expected["ensemble"], abs=1e-9)
@@ -251,7 +251,7 @@ def test_a_line_without_its_checkpoint_is_written_again(tmp_path, clean_gin, mon
     with pytest.raises(KeyboardInterrupt):
         _train(tmp_path / "broken", 5)
     monkeypatch.setattr(lib.Run, "save", real)
-    assert [r["iteration"] for r in metrics.read(tmp_path / "broken")] == list(range(kept + 2))
+    assert [r["iteration"] for r in metrics_file.read(tmp_path / "broken")] == list(range(kept + 2))
     with open(tmp_path / "broken" / "metrics.jsonl", "a") as file:
         file.write('{"iteration": 9, "env_st')
     _train(tmp_path / "broken", 5)
@@ -281,7 +281,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path, clean_gin, no_report, task):
     clean_gin.parse_config(bindings)
     for folder in (root, tmp_path / "unbroken"):
         _train(folder, reached + 3)
-    assert [r["iteration"] for r in metrics.read(root)] == list(range(reached + 3))
+    assert [r["iteration"] for r in metrics_file.read(root)] == list(range(reached + 3))
     _assert_the_same_run(root, tmp_path / "unbroken")
 
 
@@ -294,7 +294,7 @@ def test_a_damaged_checkpoint(tmp_path, clean_gin, no_report):
     newest.write_bytes(newest.read_bytes()[:1000])
     with pytest.raises(checkpoints.CheckpointError, match="delete it to continue from step 2"):
         _train(root, 4)
-    assert len(metrics.read(root)) == 4  # nothing was lost by the attempt
+    assert len(metrics_file.read(root)) == 4  # nothing was lost by the attempt
     newest.unlink()
     _train(root, 4)
     _assert_the_same_run(root, tmp_path / "whole")
@@ -309,7 +309,7 @@ def test_same_seed_same_run(tmp_path, clean_gin, no_report, task):
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
         _train(tmp_path / name, 2, seed=seed)
     _assert_the_same_run(tmp_path / "one", tmp_path / "again")
-    one, other = (metrics.read(tmp_path / name)[0] for name in ("one", "other"))
+    one, other = (metrics_file.read(tmp_path / name)[0] for name in ("one", "other"))
     assert one["Metrics/ensemble_return"] != other["Metrics/ensemble_return"]
 
 
@@ -324,7 +324,10 @@ def test_evaluations_do_not_disturb_training(tmp_path, clean_gin, no_report):
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name], name)
     logged = [
-        [{k: v for k, v in record.items() if not k.startswith(("Cloning/", "Eval/"))} for record in metrics.read(path)]
+        [
+            {k: v for k, v in record.items() if not k.startswith(("Cloning/", "Eval/"))}
+            for record in metrics_file.read(path)
+        ]
         for path in (tmp_path / "often", tmp_path / "never")
     ]
     assert logged[0] == logged[1]

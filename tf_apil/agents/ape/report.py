@@ -13,7 +13,7 @@ from tf_apil.agents.ape import pictures
 from tf_apil.agents.ape.cloning import Cloner
 from tf_apil.agents.ape.game_seat import GameSeat
 from tf_apil.agents.ape.study import Return
-from tf_apil.training import metrics
+from tf_apil.training import metrics_file
 from zoo_loader import placing
 
 _TABLE = "report.json"
@@ -50,7 +50,7 @@ def write(root: pathlib.Path, learner, clone_steps: dict[str, int], num_episodes
             fits[name], clones[name] = clone.learn(demonstrations), clone
             rows[name] = study.clone_return(clone, num_episodes, random)
     study.draw(folder, clones, random)
-    pictures.returns([metrics.read(root)], folder / "returns.png", references=study.references)
+    pictures.returns([metrics_file.read(root)], folder / "returns.png", references=study.references)
     _export(learner, root / "policies", seed)
     _save_clones(clones, root / "clones")
     table = {
